@@ -1,0 +1,224 @@
+//! What this node knows of every node, itself included, and what that amounts to.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::delta::{Delta, Introduction};
+use crate::detector::Pulse;
+use crate::endpoint::EndpointState;
+use crate::message::Line;
+use crate::name::NodeId;
+use crate::recent::{self, Recent};
+use crate::replica::{Applied, Change, Limits, Replica};
+use crate::summary::Summary;
+use crate::time::Moment;
+use crate::version::Version;
+
+/// Everything known of everyone.
+///
+/// Invariants: `summary` is the sum over `endpoints`; `endpoints` has this node; `equals` are nodes that held the
+/// same as this one in the last exchange, and nothing changed here since.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    me: NodeId,
+    endpoints: BTreeMap<NodeId, EndpointState>,
+    summary: Summary,
+    recent: Recent,
+    equals: BTreeSet<NodeId>,
+    round: u64,
+    limits: Limits,
+    max_nodes: usize,
+}
+
+/// What a delta brought.
+#[derive(Debug)]
+pub(crate) enum Learned {
+    /// Nothing that was not known.
+    Nothing,
+    /// What it builds upon is missing here.
+    Gap,
+    /// It was refused: it would take more room than is allowed, or it contradicts itself.
+    Refused(&'static str),
+    /// A node that was not known.
+    Newcomer(Vec<Change>),
+    /// A new life of a known node.
+    Restart(Vec<Change>),
+    /// More of a known life.
+    News(Vec<Change>),
+}
+
+impl Cluster {
+    /// A cluster of one.
+    pub(crate) fn new(me: NodeId, own: EndpointState, limits: Limits, max_nodes: usize) -> Self {
+        let summary = own.summand(me);
+        let endpoints = BTreeMap::from([(me, own)]);
+        let (recent, equals) = (Recent::default(), BTreeSet::new());
+        let mut cluster = Self { me, endpoints, summary, recent, equals, round: 0, limits, max_nodes };
+        cluster.touch(me, Version(0));
+        cluster
+    }
+
+    /// This node's id.
+    pub(crate) fn me(&self) -> NodeId {
+        self.me
+    }
+
+    /// This node.
+    pub(crate) fn own(&self) -> &EndpointState {
+        self.endpoints.get(&self.me).expect("a cluster has the node whose view it is")
+    }
+
+    /// All nodes, by id.
+    pub(crate) fn endpoints(&self) -> &BTreeMap<NodeId, EndpointState> {
+        &self.endpoints
+    }
+
+    /// One node.
+    pub(crate) fn endpoint(&self, id: NodeId) -> Option<&EndpointState> {
+        self.endpoints.get(&id)
+    }
+
+    /// What is known of a node's life, to be changed. Nothing that the summary covers may be.
+    pub(crate) fn life_mut(&mut self, id: NodeId) -> Option<&mut EndpointState> {
+        self.endpoints.get_mut(&id)
+    }
+
+    /// What all of it comes to, in a word.
+    pub(crate) fn summary(&self) -> Summary {
+        self.summary
+    }
+
+    /// The owners that changed lately, newest first.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
+    /// The round that counts how recent things are.
+    pub(crate) fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// Begins another round: what changed long ago is no longer recent.
+    pub(crate) fn begin_round(&mut self) {
+        self.round += 1;
+        self.recent.expire(self.round, recent::listed_for(self.endpoints.len()));
+    }
+
+    /// The line of `id` in a digest, known or not.
+    pub(crate) fn line(&self, id: NodeId) -> Line {
+        self.endpoint(id).map_or_else(|| Line::unknown(id), |endpoint| endpoint.line(id))
+    }
+
+    /// How what is known here compares with what `theirs` says is known there.
+    pub(crate) fn compare(&self, theirs: &Line) -> Ordering {
+        self.line(theirs.id).known().cmp(&theirs.known())
+    }
+
+    /// What this node can tell one who is at `theirs`, in at most `room` bytes.
+    pub(crate) fn delta(&self, theirs: &Line, now: Moment, room: usize) -> Option<Delta> {
+        let endpoint = self.endpoint(theirs.id)?;
+        endpoint.replica.cut(theirs.id, &endpoint.introduction(now), theirs.known(), room)
+    }
+
+    /// Lets `id` be asked for in the next exchanges, or passed on: something about it is new.
+    pub(crate) fn touch(&mut self, id: NodeId, since: Version) {
+        let young = recent::young_for(self.endpoints.len());
+        self.recent.touch(id, self.round, since, young);
+    }
+
+    /// Changes this node's own state by `change`.
+    pub(crate) fn change_own<T>(&mut self, change: impl FnOnce(&mut Replica) -> T) -> T {
+        let own = self.endpoints.get_mut(&self.me).expect("a cluster has the node whose view it is");
+        let (before, since) = (own.summand(self.me), own.replica.max_version());
+        let result = change(&mut own.replica);
+        let after = own.summand(self.me);
+        self.changed(self.me, before, after, since);
+        result
+    }
+
+    /// Takes what `delta` says of another node. If it is not taken, nothing has moved.
+    pub(crate) fn apply(&mut self, delta: &Delta, now: Moment, mean: Duration) -> Learned {
+        debug_assert!(delta.owner != self.me, "only I change what is mine");
+        if delta.introduction.as_ref().is_some_and(|who| who.name.id() != delta.owner) {
+            return Learned::Refused("forged");
+        }
+        match (self.endpoints.get(&delta.owner), &delta.introduction) {
+            (None, None) => Learned::Gap,
+            (None, Some(who)) => self.meet(delta, who, now, mean),
+            (Some(_), _) => self.learn(delta, now),
+        }
+    }
+
+    /// Learns of a node for the first time.
+    fn meet(&mut self, delta: &Delta, who: &Introduction, now: Moment, mean: Duration) -> Learned {
+        if self.endpoints.len() >= self.max_nodes {
+            return Learned::Refused("full");
+        }
+        let authored = now - who.age;
+        let mut endpoint = EndpointState {
+            name: who.name.clone(),
+            address: who.address,
+            heartbeat: who.heartbeat,
+            authored,
+            pulse: Pulse::new(authored, mean),
+            replica: Replica::new(delta.generation),
+        };
+        // A node without a single write is known through version zero, which no delta can be above.
+        let changes = match endpoint.replica.apply(delta, self.limits) {
+            Applied::Taken(changes) => changes,
+            Applied::Ignored if delta.through == Version(0) => Vec::new(),
+            Applied::Ignored | Applied::Gap => return Learned::Gap,
+            Applied::TooLarge => return Learned::Refused("too_large"),
+        };
+        let after = endpoint.summand(delta.owner);
+        self.endpoints.insert(delta.owner, endpoint);
+        self.changed(delta.owner, Summary::default(), after, Version(0));
+        Learned::Newcomer(changes)
+    }
+
+    /// Learns more of a known node.
+    fn learn(&mut self, delta: &Delta, now: Moment) -> Learned {
+        let id = delta.owner;
+        let endpoint = self.endpoints.get_mut(&id).expect("it is known");
+        let (before, since) = (endpoint.summand(id), endpoint.replica.max_version());
+        let restart = delta.generation > endpoint.replica.generation();
+        let changes = match endpoint.replica.apply(delta, self.limits) {
+            Applied::Ignored => return Learned::Nothing,
+            Applied::Gap => return Learned::Gap,
+            Applied::TooLarge => return Learned::Refused("too_large"),
+            Applied::Taken(changes) => changes,
+        };
+        if let Some(who) = delta.introduction.as_ref().filter(|_| restart) {
+            endpoint.address = who.address;
+            endpoint.heartbeat = who.heartbeat;
+            endpoint.authored = now - who.age;
+        }
+        let after = endpoint.summand(id);
+        self.changed(id, before, after, if restart { Version(0) } else { since });
+        if restart { Learned::Restart(changes) } else { Learned::News(changes) }
+    }
+
+    fn changed(&mut self, id: NodeId, before: Summary, after: Summary, since: Version) {
+        if before == after {
+            return;
+        }
+        self.summary = self.summary.minus(before).plus(after);
+        self.equals.clear();
+        self.touch(id, since);
+    }
+
+    /// Notes whether an exchange with `id` found that both hold the same.
+    pub(crate) fn compared(&mut self, id: NodeId, equal: bool) {
+        if equal {
+            self.equals.insert(id);
+        } else {
+            self.equals.remove(&id);
+        }
+    }
+
+    /// The nodes that held the same as this one in the last exchange, and nothing changed here since.
+    pub(crate) fn equals(&self) -> &BTreeSet<NodeId> {
+        &self.equals
+    }
+}

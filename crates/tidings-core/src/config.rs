@@ -1,0 +1,160 @@
+//! What a user can choose, with a reason for each default.
+
+use std::time::Duration;
+
+use crate::entry::Value;
+
+/// How a node gossips. All nodes of a cluster should have the same interval; all else may differ.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The cluster's name. It is bound into every message, and messages of other clusters are refused.
+    pub cluster: String,
+    /// How often a round begins. Shorter spreads news faster and costs more; one second is what Cassandra and Serf
+    /// use.
+    pub interval: Duration,
+    /// With how many live nodes a node gossips in each interval, evenly spread over it. One is enough to spread
+    /// everything; three halves the time and triples the cost.
+    pub fanout: usize,
+    /// How many bytes a datagram has at most, without UDP's and IP's own headers. 1,200 pass every network that
+    /// IPv6 runs on, which is why QUIC chose them too.
+    pub datagram: usize,
+    /// How many heads of other nodes a SYN and an ACK carry. More detect a silent node sooner in a large cluster:
+    /// a head comes round every N / (2 x heads x fan-out) intervals.
+    pub heads: usize,
+    /// The phi at which a node is convicted. 8 says: a hundred million to one that it is not just bad luck.
+    pub threshold: f64,
+    /// For how many intervals a node that does not answer is given time, before attempts alone convict it. A stall
+    /// shorter than this convicts nobody.
+    pub patience: u32,
+    /// How long a value may be, in bytes. Until values travel by stream it must also fit a datagram.
+    pub max_value: usize,
+    /// How many keys one owner may have, tombstones included.
+    pub max_keys: usize,
+    /// How many bytes of keys and values one owner may have.
+    pub max_bytes: usize,
+    /// How many nodes are remembered. It bounds what strangers can make this node store.
+    pub max_nodes: usize,
+    /// Whether the driver keeps state on disk. Then generations and writes are given to
+    /// [`poll_persist`](crate::Gossiper::poll_persist), and take effect once they are safe.
+    pub durable: bool,
+    /// When a round goes on to a seed.
+    pub seed_rule: SeedRule,
+}
+
+/// When a round adds an exchange with a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeedRule {
+    /// If the live node it gossiped with is no seed, **or fewer nodes are live than there are seeds**. Without the
+    /// second half, seeds that find each other in pairs never look for the other pairs (CASSANDRA-150).
+    NoSeedOrFewLive,
+    /// If the live node it gossiped with is no seed. It is here to show the islands that it leaves.
+    NoSeed,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// The cluster's name is empty, long, or has control characters.
+    #[error("the cluster name {0:?} is not 1 to 64 bytes of text without control characters")]
+    Cluster(String),
+    /// A number out of its range.
+    #[error("{what} is {given}: it must be from {least} to {most}")]
+    Range {
+        /// Which setting.
+        what: &'static str,
+        /// What was given.
+        given: String,
+        /// The least that works.
+        least: String,
+        /// The most that works.
+        most: String,
+    },
+}
+
+impl Config {
+    /// The shortest interval. The bound on heartbeats follows from it: nobody's heart beats faster.
+    pub const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+    /// The recommended configuration for the cluster named `cluster`.
+    #[must_use]
+    pub fn new(cluster: impl Into<String>) -> Self {
+        Self {
+            cluster: cluster.into(),
+            interval: Duration::from_secs(1),
+            fanout: 1,
+            datagram: 1_200,
+            heads: 8,
+            threshold: 8.0,
+            patience: 2,
+            max_value: Value::MAX_LEN,
+            max_keys: 16_384,
+            max_bytes: 8 << 20,
+            max_nodes: 65_536,
+            durable: false,
+            seed_rule: SeedRule::NoSeedOrFewLive,
+        }
+    }
+
+    /// The time that `patience` gives.
+    pub(crate) fn patience(&self) -> Duration {
+        self.interval * self.patience
+    }
+
+    /// Refuses what cannot work.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let cluster = &self.cluster;
+        if cluster.is_empty() || cluster.len() > 64 || cluster.chars().any(char::is_control) {
+            return Err(ConfigError::Cluster(cluster.clone()));
+        }
+        let hour = Duration::from_secs(3_600);
+        if self.interval < Self::SHORTEST_INTERVAL || self.interval > hour {
+            return Err(range("the interval", &self.interval, &Self::SHORTEST_INTERVAL, &hour));
+        }
+        let numbers = [
+            ("the fan-out", self.fanout, 1, 32),
+            ("the datagram size", self.datagram, 512, 65_507),
+            ("the number of heads", self.heads, 1, 16),
+            ("the longest value", self.max_value, 1, Value::MAX_LEN),
+            ("the number of keys", self.max_keys, 1, 1 << 24),
+            ("the bytes of an owner", self.max_bytes, 1, 1 << 32),
+            ("the number of nodes", self.max_nodes, 2, 1 << 24),
+            ("the patience", self.patience as usize, 0, 1_000),
+        ];
+        for (what, given, least, most) in numbers {
+            if given < least || given > most {
+                return Err(range(what, &given, &least, &most));
+            }
+        }
+        if !(1.0..=100.0).contains(&self.threshold) {
+            return Err(range("the threshold", &self.threshold, &1.0, &100.0));
+        }
+        Ok(())
+    }
+}
+
+fn range<T: std::fmt::Debug>(what: &'static str, given: &T, least: &T, most: &T) -> ConfigError {
+    let text = |x: &T| format!("{x:?}");
+    ConfigError::Range { what, given: text(given), least: text(least), most: text(most) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recommended_configuration_is_accepted() {
+        assert_eq!(Config::new("test").check(), Ok(()));
+    }
+
+    #[test]
+    fn a_refusal_names_the_range() {
+        let config = Config { interval: Duration::from_millis(1), ..Config::new("test") };
+        assert_eq!(
+            config.check().unwrap_err().to_string(),
+            "the interval is 1ms: it must be from 10ms to 3600s"
+        );
+        let config = Config { fanout: 0, ..Config::new("test") };
+        assert_eq!(config.check().unwrap_err().to_string(), "the fan-out is 0: it must be from 1 to 32");
+        assert!(Config::new("a\nb").check().is_err());
+    }
+}

@@ -1,0 +1,193 @@
+//! Phi as evidence: how improbable it is that a node runs, given what was, and was not, heard of it.
+//!
+//! `phi = max(S, A)`, in the unit of Hayashibara et al. (2004): -log10 of a probability.
+//!
+//! * Silence, `S = 0.434 x quiet / mean`: heads come in like a Poisson stream, `mean` apart.
+//! * Attempts, `A = failures x -log10(q)`: exchanges that this node began and that got no answer, where q is how
+//!   often that happens to nodes which turn out to be well.
+//!
+//! All of it is sums, products and quotients, so that every machine reckons the same.
+
+use std::time::Duration;
+
+use crate::time::Moment;
+
+/// log10(e): what a mean interval of silence adds to S.
+const LOG10_E: f64 = std::f64::consts::LOG10_E;
+
+/// How much a new interval counts in the mean.
+const WEIGHT: u32 = 8;
+
+/// An interval counts as at most this many means, so that one outage does not blind the detector for long.
+const LONGEST: u32 = 10;
+
+/// Attempts that are closer together than this are one.
+pub(crate) const LEAST_APART: Duration = Duration::from_millis(50);
+
+/// What is kept of a node's heart.
+#[derive(Debug, Clone)]
+pub(crate) struct Pulse {
+    /// Since when nothing newer was heard: when the newest head was authored, later by what we slept ourselves.
+    pub quiet_since: Moment,
+    /// When to look at it again: not before can silence convict it. `None` while nobody has to look.
+    pub look_at: Option<Moment>,
+    /// The smoothed interval between its heads, as authored.
+    mean: Duration,
+    /// The attempts that failed since it was last heard of.
+    pub attempts: Option<Box<Attempts>>,
+}
+
+/// Exchanges begun with a node, and not answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempts {
+    /// When the first one failed.
+    pub first: Moment,
+    /// When the last one that counts failed.
+    pub last: Moment,
+    /// How many failed, of those far enough apart.
+    pub failed: u32,
+    /// When to try again.
+    pub next: Option<Moment>,
+    /// How long to wait after that: the attempts are spread ever wider.
+    pub wait: Duration,
+}
+
+impl Pulse {
+    /// The pulse of a node whose first head was authored at `authored`; heads are expected `mean` apart.
+    pub(crate) fn new(authored: Moment, mean: Duration) -> Self {
+        Self { quiet_since: authored, look_at: None, mean, attempts: None }
+    }
+
+    /// A newer head came in, `interval` after the one before, as authored.
+    pub(crate) fn beat(&mut self, interval: Duration) {
+        let interval = interval.min(self.mean * LONGEST);
+        self.mean = self.mean - self.mean / WEIGHT + interval / WEIGHT;
+    }
+
+    /// The node ran at `at`. Returns how many failed attempts that refutes.
+    pub(crate) fn refresh(&mut self, at: Moment) -> u32 {
+        self.quiet_since = self.quiet_since.max(at);
+        self.attempts.take_if(|attempts| attempts.first <= at).map_or(0, |attempts| attempts.failed)
+    }
+
+    /// The mean interval, not below `floor`.
+    pub(crate) fn mean(&self, floor: Duration) -> Duration {
+        self.mean.max(floor)
+    }
+
+    /// S: what the silence says at `now`.
+    pub(crate) fn silence(&self, now: Moment, floor: Duration) -> f64 {
+        LOG10_E * now.since(self.quiet_since).as_secs_f64() / self.mean(floor).as_secs_f64()
+    }
+
+    /// When silence alone will have reached `phi`.
+    pub(crate) fn silent_until(&self, phi: f64, floor: Duration) -> Moment {
+        let millis = self.mean(floor).as_secs_f64() * phi / LOG10_E * 1_000.0;
+        // A float is cut to its range here, so that no mean and no threshold is too large.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let millis = millis as u64;
+        self.quiet_since + Duration::from_millis(millis.saturating_add(1))
+    }
+}
+
+/// How often attempts fail on nodes that turn out to be well. Old observations fade.
+#[derive(Debug, Clone)]
+pub(crate) struct Odds {
+    answered: f64,
+    failed: f64,
+}
+
+impl Odds {
+    /// Before anything was seen: one failure in twenty.
+    pub(crate) fn new() -> Self {
+        Self { answered: 19.0, failed: 1.0 }
+    }
+
+    /// An attempt was answered, after `failed` others on the same node were not.
+    pub(crate) fn observe(&mut self, failed: u32) {
+        const FADING: f64 = 0.995;
+        self.answered = self.answered * FADING + 1.0;
+        self.failed = self.failed * FADING + f64::from(failed);
+    }
+
+    /// What one failed attempt adds to A.
+    pub(crate) fn weight(&self) -> f64 {
+        let q = self.failed / (self.answered + self.failed);
+        -log10(q.clamp(0.01, 0.6))
+    }
+}
+
+/// The logarithm to base ten of `x`, for 0.001 < x < 1,000, by the series of the area tangent: no platform's own.
+fn log10(x: f64) -> f64 {
+    let (mut x, mut ln) = (x, 0.0);
+    while x < 0.75 {
+        x *= 2.0;
+        ln -= std::f64::consts::LN_2;
+    }
+    while x > 1.5 {
+        x /= 2.0;
+        ln += std::f64::consts::LN_2;
+    }
+    let t = (x - 1.0) / (x + 1.0);
+    let (mut power, mut k) = (t, 1.0);
+    while k < 30.0 {
+        ln += 2.0 * power / k;
+        power *= t * t;
+        k += 2.0;
+    }
+    ln * LOG10_E
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn silence_of_eighteen_means_is_a_phi_of_eight() {
+        let pulse = Pulse::new(Moment::default(), SECOND);
+        let at = pulse.silent_until(8.0, SECOND);
+        assert_eq!(at.as_micros() / 1_000, 18_421);
+        assert!((pulse.silence(at, SECOND) - 8.0).abs() < 0.01);
+    }
+
+    /// R49: the mean neither drifts nor sticks, over what is years of beats.
+    #[test]
+    fn r49_the_mean_stays_the_mean() {
+        let mut pulse = Pulse::new(Moment::default(), SECOND);
+        for _ in 0..10_000_000 {
+            pulse.beat(SECOND);
+        }
+        assert!(pulse.mean(Duration::ZERO).abs_diff(SECOND) < Duration::from_micros(1));
+        pulse.beat(Duration::from_secs(1_000_000));
+        assert!(pulse.mean(Duration::ZERO) < Duration::from_millis(2_126));
+        for _ in 0..100 {
+            pulse.beat(SECOND);
+        }
+        assert!(pulse.mean(Duration::ZERO).abs_diff(SECOND) < Duration::from_millis(1));
+    }
+
+    #[test]
+    fn a_failure_weighs_less_where_failures_are_common() {
+        let mut odds = Odds::new();
+        assert!((odds.weight() - 1.30).abs() < 0.01);
+        for _ in 0..10_000 {
+            odds.observe(0);
+        }
+        assert!((odds.weight() - 2.0).abs() < 0.001);
+        for _ in 0..10_000 {
+            odds.observe(1);
+        }
+        assert!((odds.weight() - 0.301).abs() < 0.01);
+    }
+
+    #[test]
+    fn the_logarithm_is_one() {
+        for (x, log) in
+            [(0.01, -2.0), (0.1, -1.0), (0.5, -std::f64::consts::LOG10_2), (1.0, 0.0), (100.0, 2.0)]
+        {
+            assert!((log10(x) - log).abs() < 1e-12, "{x}");
+        }
+    }
+}

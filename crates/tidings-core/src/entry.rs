@@ -1,0 +1,154 @@
+//! Keys, values, and what an owner's state holds under a key.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::version::Version;
+
+/// The name of a value in its owner's state.
+///
+/// Invariant: 1 to 256 bytes of UTF-8 without control characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Arc<str>);
+
+/// Why a text is not a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Nothing was given.
+    #[error("the key is empty: give it 1 to 256 bytes")]
+    Empty,
+    /// The key is longer than [`Key::MAX_LEN`].
+    #[error("the key has {0} bytes: the limit is 256")]
+    TooLong(usize),
+    /// A control character.
+    #[error("the key has the control character {0:?}: leave it out")]
+    Control(char),
+}
+
+impl Key {
+    /// How long a key may be, in bytes.
+    pub const MAX_LEN: usize = 256;
+    /// Keys with this beginning belong to the protocol; owners' applications can't write them.
+    pub const RESERVED: &'static str = "tidings/";
+
+    /// Takes `key` as a key.
+    ///
+    /// # Errors
+    /// Says what is wrong with a text that is no key.
+    pub fn new(key: &str) -> Result<Self, KeyError> {
+        if key.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        if key.len() > Self::MAX_LEN {
+            return Err(KeyError::TooLong(key.len()));
+        }
+        match key.chars().find(|c| c.is_control()) {
+            Some(c) => Err(KeyError::Control(c)),
+            None => Ok(Self(key.into())),
+        }
+    }
+
+    /// The reserved key by which an owner says that it departed.
+    pub(crate) fn departed() -> Self {
+        Self("tidings/departed".into())
+    }
+
+    /// What sorts before every key. It is no key itself.
+    pub(crate) fn least() -> Self {
+        Self("".into())
+    }
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the key belongs to the protocol.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with(Self::RESERVED)
+    }
+}
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// The bytes under a key. Cloning shares them.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Value(Arc<[u8]>);
+
+impl Value {
+    /// How long a value may be at most, in bytes; [`Config`](crate::Config) can set less.
+    pub const MAX_LEN: usize = 64 * 1024;
+
+    /// The value's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The value as text, if it is UTF-8.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+}
+
+impl<T: AsRef<[u8]>> From<T> for Value {
+    fn from(bytes: T) -> Self {
+        Self(bytes.as_ref().into())
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&String::from_utf8_lossy(&self.0), f)
+    }
+}
+
+/// What is known of a key: the write that it shows, or that it was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The value; `None` is a tombstone.
+    pub value: Option<Value>,
+    /// The version of the write, or of the delete.
+    pub version: Version,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_bounded_text() {
+        assert_eq!(Key::new("service/élan").unwrap().as_str(), "service/élan");
+        assert_eq!(Key::new(""), Err(KeyError::Empty));
+        assert_eq!(Key::new("a\nb"), Err(KeyError::Control('\n')));
+        assert_eq!(Key::new(&"k".repeat(257)), Err(KeyError::TooLong(257)));
+        assert!(Key::departed().is_reserved());
+        assert_eq!(Key::new(Key::departed().as_str()).unwrap(), Key::departed());
+    }
+}

@@ -1,0 +1,85 @@
+//! The exchanges that this node began and that are not over: what an answer is matched with.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::name::NodeId;
+use crate::rng::Rng;
+use crate::summary::Summary;
+use crate::time::Moment;
+
+/// Exchanges under way, by their number. An answer that matches none is dropped: nobody gets to speak unasked.
+#[derive(Debug, Default)]
+pub(crate) struct Exchanges(BTreeMap<u32, Exchange>);
+
+/// One exchange under way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Exchange {
+    /// Where the SYN went.
+    pub to: SocketAddr,
+    /// Who was expected there; `None` where only the address was known.
+    pub with: Option<NodeId>,
+    /// When it was sent.
+    pub sent: Moment,
+    /// When it counts as a failed attempt; `None` once it does.
+    pub fails: Option<Moment>,
+    /// The summary that it told.
+    pub summary: Summary,
+}
+
+impl Exchanges {
+    /// How many may be under way; the oldest make room.
+    const MOST: usize = 256;
+
+    /// Enters `exchange`, under a number that nobody can guess.
+    pub(crate) fn begin(&mut self, rng: &mut Rng, exchange: Exchange) -> u32 {
+        if self.0.len() >= Self::MOST {
+            let oldest = self.0.iter().min_by_key(|(_, exchange)| exchange.sent).map(|(&number, _)| number);
+            oldest.and_then(|number| self.0.remove(&number));
+        }
+        loop {
+            #[allow(clippy::cast_possible_truncation)] // The low half of a random word is as random.
+            let number = rng.word() as u32;
+            if let Entry::Vacant(free) = self.0.entry(number) {
+                free.insert(exchange);
+                return number;
+            }
+        }
+    }
+
+    /// The exchange of this number, over now.
+    pub(crate) fn end(&mut self, number: u32) -> Option<Exchange> {
+        self.0.remove(&number)
+    }
+
+    /// Marks those whose time ran out by `now` as failed, and returns them. A late answer still finds them.
+    pub(crate) fn fail(&mut self, now: Moment) -> Vec<Exchange> {
+        let mut failed = Vec::new();
+        for exchange in self.0.values_mut() {
+            if exchange.fails.is_some_and(|fails| fails <= now) {
+                exchange.fails = None;
+                failed.push(*exchange);
+            }
+        }
+        failed
+    }
+
+    /// Forgets those that began longer than `age` before `now`.
+    pub(crate) fn forget(&mut self, now: Moment, age: Duration) {
+        self.0.retain(|_, exchange| now.since(exchange.sent) < age);
+    }
+
+    /// When the next one fails.
+    pub(crate) fn next_failure(&self) -> Option<Moment> {
+        self.0.values().filter_map(|exchange| exchange.fails).min()
+    }
+
+    /// Gives all of them `span` more time: this node was asleep for so long.
+    pub(crate) fn extend(&mut self, span: Duration) {
+        for exchange in self.0.values_mut() {
+            exchange.fails = exchange.fails.map(|fails| fails + span);
+        }
+    }
+}

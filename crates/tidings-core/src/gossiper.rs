@@ -1,0 +1,428 @@
+//! The machine: what the world tells it, what it tells the world, and the steps of a round.
+
+mod answer;
+mod questions;
+mod steps;
+mod suspicion;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::cluster::Cluster;
+use crate::config::{Config, ConfigError};
+use crate::detector::{Odds, Pulse};
+use crate::endpoint::EndpointState;
+use crate::entry::{Key, Value};
+use crate::event::{Event, EventKind};
+use crate::exchange::Exchanges;
+use crate::liveness::Liveness;
+use crate::message::Message;
+use crate::name::{NodeId, NodeName};
+use crate::owner::{Owner, Persist, PersistMark, Saved, Write, WriteError};
+use crate::replica::{Change, Limits, Replica};
+use crate::rng::Rng;
+use crate::time::{Moment, Time};
+use crate::version::{Generation, Heartbeat, Version};
+
+/// Who a node is when it starts.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its name.
+    pub name: NodeName,
+    /// Where others reach it.
+    pub address: SocketAddr,
+    /// What it kept from earlier lives, if it kept anything.
+    pub saved: Option<Saved>,
+}
+
+/// A datagram to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to.
+    pub to: SocketAddr,
+    /// What. At most [`Config::datagram`] bytes once it is encoded.
+    pub message: Message,
+}
+
+/// Why a message was refused. Nothing has moved then, and it was counted: see [`Gossiper::dropped`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// It answers nothing that this node asked.
+    #[error("it answers nothing that was asked")]
+    Unsolicited,
+    /// Its sender claims a generation, a heartbeat or a version that nobody can have by now.
+    #[error("its sender's numbers are beyond belief")]
+    Unbelievable,
+    /// It came from this node itself: a seed's address is its own.
+    #[error("it came from this node itself")]
+    Echo,
+    /// Another process uses this node's name.
+    #[error("its sender uses this node's own name")]
+    OwnName,
+    /// This node is not on disk yet, or it has left.
+    #[error("this node is not in the cluster now")]
+    Absent,
+}
+
+impl Rejected {
+    /// Under which word such a message is counted as dropped.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Unsolicited => "unsolicited",
+            Self::Unbelievable => "unbelievable",
+            Self::Echo => "echo",
+            Self::OwnName => "own_name",
+            Self::Absent => "absent",
+        }
+    }
+}
+
+/// One node's part in the protocol. See the crate's documentation for how to drive it.
+#[derive(Debug)]
+pub struct Gossiper {
+    config: Config,
+    rng: Rng,
+    cluster: Cluster,
+    owner: Owner,
+    liveness: Liveness,
+    odds: Odds,
+    exchanges: Exchanges,
+    suspects: BTreeSet<NodeId>,
+    contacts: Contacts,
+    clock: Clock,
+    farewell: Option<Farewell>,
+    /// Whether what differs may be more than recent lines can settle: the next SYN carries a window.
+    wide: bool,
+    /// Where the next window begins, and which of the live has its head relayed next.
+    window_from: NodeId,
+    head_from: usize,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    dropped: BTreeMap<&'static str, u64>,
+}
+
+/// Addresses that are worth a try without being known members.
+#[derive(Debug, Default)]
+struct Contacts {
+    seeds: Vec<SocketAddr>,
+    remembered: Vec<SocketAddr>,
+    /// Addresses at which this node met itself.
+    mine: BTreeSet<SocketAddr>,
+}
+
+impl Contacts {
+    /// How many addresses are remembered.
+    const MOST: usize = 256;
+
+    fn remember(&mut self, addresses: Vec<SocketAddr>) {
+        for address in addresses {
+            if self.remembered.len() < Self::MOST && !self.remembered.contains(&address) {
+                self.remembered.push(address);
+            }
+        }
+    }
+}
+
+/// When things are due.
+#[derive(Debug)]
+struct Clock {
+    /// The last moment that this node was told.
+    now: Moment,
+    /// When the next exchange of the round begins, and which one of the round it is.
+    next: Moment,
+    slot: usize,
+    /// How long after the first contact the first regular round begins: nodes that start together don't stay together.
+    phase: Option<Duration>,
+    /// Until when nobody is convicted, and which heads a pause of this node makes useless for measuring: those
+    /// authored before it ended.
+    hold_until: Moment,
+    resumed: Moment,
+    /// The smoothed time of an exchange from SYN to ACK.
+    round_trip: Option<Duration>,
+    /// How many more suspects may be tried again in this round, and how often an exchange that brought something and
+    /// has more to bring may be repeated at once.
+    retries: u32,
+    repeats: u32,
+}
+
+/// The end of this node's life, while it is announced.
+#[derive(Debug)]
+struct Farewell {
+    told: usize,
+    enough: usize,
+    until: Moment,
+}
+
+/// How many suspects are tried again in a round, beside its own exchanges.
+const RETRIES: u32 = 8;
+/// How often a node that lacks much repeats its exchanges in a round.
+const REPEATS: u32 = 4;
+/// How many nodes are told of a departure, by this node itself.
+const TOLD: usize = 3;
+
+impl Gossiper {
+    /// A node that begins its life at `now`. It knows nobody: see [`handle_seeds`](Self::handle_seeds).
+    ///
+    /// # Errors
+    /// The configuration cannot work, and why.
+    pub fn new(config: Config, me: Identity, rng_seed: u64, now: Time) -> Result<Self, ConfigError> {
+        config.check()?;
+        let saved = me.saved.unwrap_or_default();
+        let generation = Owner::first_generation(&saved, now.wall);
+        let pulse = Pulse::new(now.moment, config.interval);
+        let replica = Replica::restored(generation, saved.max, saved.gc, saved.entries);
+        let (id, heartbeat, authored) = (me.name.id(), Heartbeat(0), now.moment);
+        let own = EndpointState { name: me.name, address: me.address, heartbeat, authored, pulse, replica };
+        let limits = Limits { keys: config.max_keys, bytes: config.max_bytes };
+        let mut rng = Rng::new(rng_seed);
+        Ok(Self {
+            cluster: Cluster::new(id, own, limits, config.max_nodes),
+            owner: Owner::new(config.durable, saved.accepted),
+            liveness: Liveness::default(),
+            odds: Odds::new(),
+            exchanges: Exchanges::default(),
+            suspects: BTreeSet::new(),
+            contacts: Contacts::default(),
+            clock: Clock {
+                now: now.moment,
+                next: now.moment,
+                slot: 0,
+                phase: Some(random_part(&mut rng, config.interval)),
+                hold_until: now.moment,
+                resumed: now.moment,
+                round_trip: None,
+                retries: RETRIES,
+                repeats: REPEATS,
+            },
+            farewell: None,
+            wide: true,
+            window_from: NodeId(rng.word()),
+            head_from: 0,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            dropped: BTreeMap::new(),
+            config,
+            rng,
+        })
+    }
+
+    // The world tells us.
+
+    /// Time has passed. Call it when [`poll_timeout`](Self::poll_timeout) has come; more often is harmless.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.notice_pause(now);
+        if !self.is_present() {
+            return;
+        }
+        self.fail_exchanges(now);
+        self.convict(now);
+        self.retry_suspects(now);
+        if now.moment >= self.clock.next {
+            self.begin_slot(now);
+        }
+    }
+
+    /// The seeds are at these addresses now; those of before no longer count. This node's own is left out. A node that
+    /// knows nobody turns to them at once.
+    pub fn handle_seeds(&mut self, mut seeds: Vec<SocketAddr>) {
+        seeds.sort_unstable();
+        seeds.dedup();
+        let own = self.cluster.own().address;
+        seeds.retain(|seed| *seed != own && !self.contacts.mine.contains(seed));
+        let lonely = self.liveness.live().is_empty();
+        if lonely && seeds != self.contacts.seeds {
+            (self.clock.next, self.clock.slot) = (self.clock.now, 0);
+        }
+        self.contacts.seeds = seeds;
+    }
+
+    /// Other nodes were at these addresses in an earlier life of this one: they are tried like the unreachable, until
+    /// the first of the live is known.
+    pub fn handle_remembered(&mut self, mut addresses: Vec<SocketAddr>) {
+        let own = self.cluster.own().address;
+        addresses.retain(|address| *address != own);
+        self.contacts.remember(addresses);
+    }
+
+    /// What [`Persist`] named `mark` is safe on disk.
+    pub fn handle_persisted(&mut self, now: Time, mark: PersistMark) {
+        let (generation, writes) = self.owner.persisted(mark);
+        for write in writes {
+            self.commit(now, write);
+        }
+        if let Some(generation) = generation {
+            self.begin_life(now, generation);
+        }
+    }
+
+    /// What [`Persist`] named `mark` could not be saved. All writes that wait for the disk are dropped, a departure
+    /// with them: the node then leaves without a word. The rest is to be saved again after an interval.
+    pub fn handle_persist_failed(&mut self, now: Time, mark: PersistMark) {
+        self.owner.persist_failed(mark, now.moment + self.config.interval);
+    }
+
+    // The owner commands.
+
+    /// Sets keys of this node to values, all in one version: a reader sees all of them or none. Returns that version.
+    /// With a disk, the write shows once it is safe: when [`own_version`](Self::own_version) has come this far.
+    ///
+    /// # Errors
+    /// A bound would be broken. Nothing has moved then.
+    pub fn set(
+        &mut self,
+        now: Time,
+        pairs: impl IntoIterator<Item = (Key, Value)>,
+    ) -> Result<Version, WriteError> {
+        self.write(now, pairs.into_iter().map(|(key, value)| (key, Some(value))).collect())
+    }
+
+    /// Deletes a key of this node; as [`set`](Self::set).
+    ///
+    /// # Errors
+    /// There is no such key, or a bound would be broken. Nothing has moved then.
+    pub fn delete(&mut self, now: Time, key: Key) -> Result<Version, WriteError> {
+        self.write(now, vec![(key, None)])
+    }
+
+    /// Announces that this node leaves, to some nodes at once and to all others through them.
+    /// [`has_left`](Self::has_left) says when that is done.
+    pub fn leave(&mut self, now: Time) {
+        if self.farewell.is_some() {
+            return;
+        }
+        let until = now.moment + 2 * self.config.interval;
+        self.farewell = Some(Farewell { told: 0, enough: self.liveness.live().len().min(TOLD), until });
+        let departure = vec![(Key::departed(), Some(Value::from(b"")))];
+        // In line behind the writes that wait for the disk, so that none of them comes after the end.
+        if let Some(safe) = self.owner.stage(&self.cluster.own().replica, departure) {
+            self.commit(now, safe);
+        }
+    }
+
+    // We tell the world.
+
+    /// The next datagram to be sent.
+    #[must_use]
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// What must be put on disk next. Nothing more is asked for until it was
+    /// [answered](Self::handle_persisted).
+    #[must_use]
+    pub fn poll_persist(&mut self) -> Option<Persist> {
+        self.owner.poll_persist(&self.cluster.own().replica, self.clock.now)
+    }
+
+    /// The next thing to tell the user.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called next; [`Moment::NEVER`] while this node waits
+    /// for its disk, or has left.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Moment {
+        let disk = self.owner.retry_at();
+        if !self.is_present() {
+            return disk.unwrap_or(Moment::NEVER);
+        }
+        let retry = self.suspects.iter().filter_map(|&id| self.retry_of(id)).min();
+        let end = self.farewell.as_ref().map(|farewell| farewell.until);
+        let others = [self.exchanges.next_failure(), retry, disk, end];
+        others.into_iter().flatten().fold(self.clock.next, Moment::min)
+    }
+
+    // Private steps.
+
+    /// Whether this node takes part: its generation is safe, and it has not left.
+    fn is_present(&self) -> bool {
+        self.owner.is_announced && !self.has_left()
+    }
+
+    fn write(&mut self, now: Time, write: Write) -> Result<Version, WriteError> {
+        if self.farewell.is_some() {
+            return Err(WriteError::Leaving);
+        }
+        if let Some((key, _)) = write.iter().find(|(key, _)| key.is_reserved()) {
+            return Err(WriteError::Reserved { key: key.clone() });
+        }
+        let own = &self.cluster.own().replica;
+        let version = self.owner.check(&self.config, own, &write, now.wall)?;
+        if let Some(safe) = self.owner.stage(own, write) {
+            self.commit(now, safe);
+        }
+        Ok(version)
+    }
+
+    /// Lets `write` show.
+    fn commit(&mut self, now: Time, write: Write) {
+        let version = self.cluster.change_own(|own| own.write(write.iter().cloned()));
+        let is_departure = write.iter().any(|(key, _)| *key == Key::departed());
+        let changes = write.into_iter().map(|(key, value)| (key, value, version)).collect();
+        self.say_changes(now, self.cluster.me(), changes);
+        if is_departure {
+            self.announce_departure(now);
+        }
+    }
+
+    fn announce_departure(&mut self, now: Time) {
+        self.say(now, self.cluster.me(), EventKind::Departed);
+        let mut live = self.liveness.live().to_vec();
+        self.rng.shuffle(&mut live);
+        live.into_iter().take(TOLD + 1).for_each(|id| self.gossip_with(now, id));
+    }
+
+    /// This node goes on in another life, with all that it has.
+    fn begin_life(&mut self, now: Time, generation: Generation) {
+        self.cluster.change_own(|own| own.begin_life(generation));
+        let me = self.cluster.me();
+        let own = self.cluster.life_mut(me).expect("this node is in its own view");
+        (own.heartbeat, own.authored) = (Heartbeat(0), now.moment);
+        self.say(now, me, EventKind::Restarted);
+    }
+
+    /// Takes a generation above what others claim of this node, if they do and it is time.
+    fn answer_claims(&mut self, now: Time) {
+        let own = self.cluster.own().replica.generation();
+        let answer = self.owner.refute(own, now);
+        self.take_generation(now, answer);
+    }
+
+    /// Goes on in the life of `generation`, if one is given, as soon as it is safe.
+    fn take_generation(&mut self, now: Time, generation: Option<Generation>) {
+        let safe = generation.and_then(|generation| self.owner.take_generation(generation));
+        if let Some(generation) = safe {
+            self.begin_life(now, generation);
+        }
+    }
+
+    fn say(&mut self, now: Time, id: NodeId, kind: EventKind) {
+        if let Some(endpoint) = self.cluster.endpoint(id) {
+            let (node, generation) = (endpoint.name.clone(), endpoint.replica.generation());
+            self.events.push_back(Event { at: now.wall, node, generation, kind });
+        }
+    }
+
+    fn say_changes(&mut self, now: Time, id: NodeId, changes: Vec<Change>) {
+        for (key, value, version) in changes.into_iter().filter(|(key, ..)| !key.is_reserved()) {
+            let kind = match value {
+                Some(value) => EventKind::Set { key, value, version },
+                None => EventKind::Deleted { key, version },
+            };
+            self.say(now, id, kind);
+        }
+    }
+
+    fn drop_for(&mut self, reason: &'static str) {
+        *self.dropped.entry(reason).or_default() += 1;
+    }
+}
+
+/// A random part of `span`.
+fn random_part(rng: &mut Rng, span: Duration) -> Duration {
+    span * u32::try_from(rng.below(1_000)).expect("below a thousand") / 1_000
+}

@@ -1,0 +1,193 @@
+//! What users and drivers ask.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use sha2::{Digest as _, Sha256};
+
+use super::Gossiper;
+use crate::config::Config;
+use crate::endpoint::EndpointState;
+use crate::name::{NodeId, NodeName};
+use crate::snapshot::{Member, NodeState, Shown, Snapshot, Standing};
+use crate::time::Moment;
+use crate::version::{Generation, Heartbeat, Version};
+
+impl Gossiper {
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// This node's name.
+    #[must_use]
+    pub fn name(&self) -> &NodeName {
+        &self.cluster.own().name
+    }
+
+    /// Where others reach this node.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.cluster.own().address
+    }
+
+    /// Where live nodes are, the first `most` of them by id.
+    #[must_use]
+    pub fn live_addresses(&self, most: usize) -> Vec<SocketAddr> {
+        let mut live = self.liveness.live().to_vec();
+        live.sort_unstable();
+        live.iter().filter_map(|&id| Some(self.cluster.endpoint(id)?.address)).take(most).collect()
+    }
+
+    /// This node's generation.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.cluster.own().replica.generation()
+    }
+
+    /// This node's heartbeat: how many rounds it has lived.
+    #[must_use]
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.cluster.own().heartbeat
+    }
+
+    /// The version of this node's newest write that shows.
+    #[must_use]
+    pub fn own_version(&self) -> Version {
+        self.cluster.own().replica.max_version()
+    }
+
+    /// Whether the departure has been announced to enough others: the node may stop now.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        let done = |told, enough, until| told >= enough || self.clock.now >= until;
+        self.farewell.as_ref().is_some_and(|farewell| done(farewell.told, farewell.enough, farewell.until))
+    }
+
+    /// Whether the last exchange with each of min(live peers, 8) different ones found nothing to send either way, and
+    /// nothing changed here since.
+    #[must_use]
+    pub fn is_converged(&self) -> bool {
+        let live = |id: &&NodeId| self.liveness.standing(**id) == Some(Standing::Live);
+        let needed = self.liveness.live().len().min(8);
+        self.cluster.equals().iter().filter(live).take(needed).count() == needed
+    }
+
+    /// How many nodes are live, unreachable and departed, this one included.
+    #[must_use]
+    pub fn counts(&self) -> [(Standing, usize); 3] {
+        let leaving = usize::from(self.farewell.is_some());
+        [
+            (Standing::Live, self.liveness.live().len() + 1 - leaving),
+            (Standing::Unreachable, self.liveness.unreachable().len()),
+            (Standing::Departed, self.liveness.departed().len() + leaving),
+        ]
+    }
+
+    /// How many messages, or parts of them, were refused, by the reason.
+    #[must_use]
+    pub fn dropped(&self) -> &BTreeMap<&'static str, u64> {
+        &self.dropped
+    }
+
+    /// How many seeds there are, this node not counted.
+    #[must_use]
+    pub fn seeds(&self) -> usize {
+        self.contacts.seeds.len()
+    }
+
+    /// The nodes known, sorted by name.
+    #[must_use]
+    pub fn members(&self, now: Moment) -> Vec<Member> {
+        let mut members: Vec<_> =
+            self.cluster.endpoints().keys().filter_map(|&id| self.member(id, now)).collect();
+        members.sort_by(|a, b| a.name.cmp(&b.name));
+        members
+    }
+
+    /// One node, with what it owns.
+    #[must_use]
+    pub fn state(&self, name: &NodeName, now: Moment) -> Option<NodeState> {
+        self.node_state(name.id(), now)
+    }
+
+    /// All nodes, with what they own.
+    #[must_use]
+    pub fn snapshot(&self, now: Moment) -> Snapshot {
+        let ids = self.cluster.endpoints().keys();
+        let mut nodes: Vec<_> = ids.filter_map(|&id| self.node_state(id, now)).collect();
+        nodes.sort_by(|a, b| a.member.name.cmp(&b.member.name));
+        Snapshot { nodes }
+    }
+
+    /// What a node shows under a key, and in which of its lives.
+    #[must_use]
+    pub fn value(&self, owner: &NodeName, key: &str) -> Option<(Generation, Shown)> {
+        let replica = &self.cluster.endpoint(owner.id())?.replica;
+        let entry = replica.entry(key).filter(|_| !key.starts_with(crate::Key::RESERVED))?;
+        let shown = Shown { value: entry.value.clone()?, version: entry.version };
+        Some((replica.generation(), shown))
+    }
+
+    /// A hash over the contents held of all live nodes: names, generations, versions, keys and values. Equal on two
+    /// nodes, they hold the same; heartbeats are left out.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let mut live: Vec<&EndpointState> =
+            self.liveness.live().iter().filter_map(|&id| self.cluster.endpoint(id)).collect();
+        if self.farewell.is_none() {
+            live.push(self.cluster.own());
+        }
+        live.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut hash = Sha256::new_with_prefix(b"tidings contents");
+        let mut counted = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        for endpoint in live {
+            let replica = &endpoint.replica;
+            counted(endpoint.name.as_str().as_bytes());
+            counted(&replica.generation().0.to_be_bytes());
+            counted(&replica.max_version().0.to_be_bytes());
+            for (key, entry) in replica.entries() {
+                let Some(value) = &entry.value else { continue };
+                counted(key.as_str().as_bytes());
+                counted(&entry.version.0.to_be_bytes());
+                counted(value.as_bytes());
+            }
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        u64::from_be_bytes(*digest.first_chunk().expect("32 bytes hold 8"))
+    }
+
+    fn node_state(&self, id: NodeId, now: Moment) -> Option<NodeState> {
+        let member = self.member(id, now)?;
+        let entries = self.cluster.endpoint(id)?.replica.entries();
+        let shown = entries.filter(|(key, _)| !key.is_reserved()).filter_map(|(key, entry)| {
+            Some((key.clone(), Shown { value: entry.value.clone()?, version: entry.version }))
+        });
+        Some(NodeState { member, entries: shown.collect() })
+    }
+
+    fn member(&self, id: NodeId, now: Moment) -> Option<Member> {
+        let endpoint = self.cluster.endpoint(id)?;
+        let is_self = id == self.cluster.me();
+        let own = if self.farewell.is_some() { Standing::Departed } else { Standing::Live };
+        let standing = if is_self { own } else { self.liveness.standing(id)? };
+        let suspected = !is_self && standing != Standing::Departed;
+        let phi = if suspected { self.silence(id, now).max(self.attempts(id, now)) } else { 0.0 };
+        let shown = |(key, entry): &(&crate::Key, &crate::Entry)| !key.is_reserved() && entry.value.is_some();
+        Some(Member {
+            name: endpoint.name.clone(),
+            address: endpoint.address,
+            generation: endpoint.replica.generation(),
+            heartbeat: endpoint.heartbeat,
+            standing,
+            phi,
+            keys: endpoint.replica.entries().filter(shown).count(),
+            max_version: endpoint.replica.max_version(),
+            is_self,
+        })
+    }
+}

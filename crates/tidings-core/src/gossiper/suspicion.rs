@@ -1,0 +1,287 @@
+//! What is believed of others: signs of life, failed attempts, convictions, and the doubt about oneself.
+
+use std::time::Duration;
+
+use super::Gossiper;
+use crate::detector::{Attempts, LEAST_APART, Pulse};
+use crate::event::{Cause, EventKind};
+use crate::exchange::Exchange;
+use crate::name::NodeId;
+use crate::snapshot::Standing;
+use crate::time::{Moment, Time};
+use crate::version::Head;
+
+impl Gossiper {
+    /// If this node was not told the time for longer than it asked, it slept, and what it did not hear meanwhile is
+    /// nobody's fault: all arrival clocks move on by as much, and nobody is convicted for two intervals.
+    pub(super) fn notice_pause(&mut self, now: Time) {
+        let slept = now.moment.since(self.poll_timeout());
+        self.clock.now = self.clock.now.max(now.moment);
+        if slept <= (self.config.interval / 2).max(Duration::from_millis(100)) {
+            return;
+        }
+        self.clock.hold_until = now.moment + 2 * self.config.interval;
+        self.clock.resumed = now.moment;
+        self.clock.next = self.clock.next.max(now.moment);
+        self.exchanges.extend(slept);
+        for id in self.liveness.live().to_vec() {
+            if let Some(pulse) = self.pulse_mut(id) {
+                pulse.quiet_since = (pulse.quiet_since + slept).min(now.moment);
+                if let Some(attempts) = &mut pulse.attempts {
+                    attempts.first = (attempts.first + slept).min(now.moment);
+                    attempts.last = (attempts.last + slept).min(now.moment);
+                    attempts.next = attempts.next.map(|next| next + slept);
+                }
+            }
+            self.look_again(id);
+        }
+    }
+
+    /// A head of `id` that was authored at `authored`, heard now. Only a newer one of the life that is known counts.
+    pub(super) fn hear_life(&mut self, now: Time, id: NodeId, head: Head, authored: Moment) {
+        let Some(endpoint) = self.cluster.life_mut(id) else { return };
+        let known = endpoint.head();
+        if head <= known || head.generation > known.generation {
+            if head.generation > known.generation {
+                let max = endpoint.replica.max_version();
+                self.cluster.touch(id, max);
+            }
+            return;
+        }
+        let authored = authored.max(endpoint.authored);
+        if endpoint.authored >= self.clock.resumed {
+            endpoint.pulse.beat(authored.since(endpoint.authored));
+        }
+        (endpoint.heartbeat, endpoint.authored) = (head.heartbeat, authored);
+        let refuted = endpoint.pulse.refresh(authored);
+        self.sign_of_life(now, id, refuted);
+    }
+
+    /// `id` itself spoke, in the life that is known: it runs now, whatever its heartbeat.
+    pub(super) fn hear_directly(&mut self, now: Time, id: NodeId, head: Head) {
+        let Some(endpoint) = self.cluster.life_mut(id).filter(|endpoint| endpoint.head() == head) else {
+            return;
+        };
+        let refuted = endpoint.pulse.refresh(now.moment);
+        self.sign_of_life(now, id, refuted);
+    }
+
+    /// Something showed that `id` runs; it makes up for so many failed attempts.
+    fn sign_of_life(&mut self, now: Time, id: NodeId, refuted: u32) {
+        if refuted > 0 {
+            self.suspects.remove(&id);
+            self.odds.observe(refuted);
+        }
+        // In a calm cluster nobody is unreachable, and this is called for every head that comes in.
+        let given_up = !self.liveness.unreachable().is_empty()
+            && self.liveness.standing(id) == Some(Standing::Unreachable);
+        if given_up {
+            self.revive(now, id);
+        }
+    }
+
+    /// A node that was given up shows signs of life, if they are fresh enough not to convict it at once.
+    fn revive(&mut self, now: Time, id: NodeId) {
+        if self.silence(id, now.moment) < self.config.threshold && self.liveness.enter(id, Standing::Live) {
+            self.look_again(id);
+            self.say(now, id, EventKind::Live);
+        }
+    }
+
+    /// A node that was not known: live, unless the sign of life it came with is stale.
+    pub(super) fn judge_newcomer(&mut self, now: Time, id: NodeId) {
+        if self.cluster.endpoint(id).is_some_and(|endpoint| endpoint.has_departed()) {
+            return;
+        }
+        let phi = self.silence(id, now.moment);
+        if phi < self.config.threshold {
+            self.liveness.enter(id, Standing::Live);
+            self.look_again(id);
+            self.say(now, id, EventKind::Live);
+        } else {
+            self.liveness.enter(id, Standing::Unreachable);
+            self.say(now, id, EventKind::Unreachable { phi, cause: Cause::Silence });
+        }
+    }
+
+    /// A known node in a new life: nothing that was believed of the old one holds.
+    pub(super) fn judge_restart(&mut self, now: Time, id: NodeId) {
+        let floor = self.floor();
+        let Some(endpoint) = self.cluster.life_mut(id) else { return };
+        let mut pulse = Pulse::new(endpoint.authored, floor);
+        pulse.look_at = endpoint.pulse.look_at;
+        endpoint.pulse = pulse;
+        self.suspects.remove(&id);
+        let was_live = self.liveness.standing(id) == Some(Standing::Live);
+        if was_live {
+            return self.look_again(id);
+        }
+        self.liveness.enter(id, Standing::Unreachable);
+        self.revive(now, id);
+    }
+
+    /// `id` announced its departure.
+    pub(super) fn see_off(&mut self, now: Time, id: NodeId) {
+        self.put_to_rest(id, Standing::Departed);
+        self.say(now, id, EventKind::Departed);
+    }
+
+    /// Nobody looks after `id` any longer.
+    fn put_to_rest(&mut self, id: NodeId, standing: Standing) {
+        self.suspects.remove(&id);
+        if let Some(pulse) = self.pulse_mut(id) {
+            pulse.attempts = None;
+            let old = pulse.look_at.take();
+            self.liveness.look(id, old, None);
+        }
+        self.liveness.enter(id, standing);
+    }
+
+    /// `exchange` was answered, by `id`.
+    pub(super) fn answered(&mut self, now: Time, id: NodeId, exchange: &Exchange) {
+        self.wake_contacts();
+        let took = now.moment.since(exchange.sent);
+        let smoothed = self.clock.round_trip.map_or(took, |old| old - old / 8 + took / 8);
+        self.clock.round_trip = Some(smoothed);
+        if exchange.with == Some(id) && exchange.fails.is_some() {
+            self.odds.observe(0);
+        }
+    }
+
+    /// Once somebody answers, the addresses of an earlier life have served.
+    fn wake_contacts(&mut self) {
+        if !self.liveness.live().is_empty() {
+            self.contacts.remembered.clear();
+        }
+    }
+
+    /// How long an answer may take before the attempt counts as failed.
+    pub(super) fn patience_for_an_answer(&self) -> Duration {
+        let longest = (self.config.interval / 2).max(LEAST_APART);
+        self.clock.round_trip.map_or(longest, |round_trip| (4 * round_trip).clamp(LEAST_APART, longest))
+    }
+
+    /// Counts the exchanges that got no answer in time against those who were to give it.
+    pub(super) fn fail_exchanges(&mut self, now: Time) {
+        for exchange in self.exchanges.fail(now.moment) {
+            if let Some(id) = exchange.with {
+                self.suspect(now, id, exchange.sent);
+            }
+        }
+    }
+
+    /// An attempt on `id`, made at `sent`, failed. Attempts too close to the last one are the same bad luck.
+    fn suspect(&mut self, now: Time, id: NodeId, sent: Moment) {
+        if self.liveness.standing(id) != Some(Standing::Live) {
+            return;
+        }
+        let apart = self.clock.round_trip.unwrap_or(LEAST_APART).max(LEAST_APART);
+        let wait = self.config.interval / 10;
+        let Some(pulse) = self.pulse_mut(id).filter(|pulse| pulse.quiet_since <= sent) else { return };
+        let attempts = pulse.attempts.get_or_insert_with(|| {
+            Box::new(Attempts { first: sent, last: sent, failed: 0, next: None, wait })
+        });
+        if attempts.failed == 0 || sent.since(attempts.last) >= apart {
+            attempts.failed += 1;
+            attempts.last = sent;
+        }
+        attempts.next = Some(now.moment + attempts.wait.max(apart));
+        attempts.wait = attempts.wait * 3 / 2;
+        self.suspects.insert(id);
+    }
+
+    /// When `id` is to be tried again: not once its attempts say all that this node alone may say.
+    pub(super) fn retry_of(&self, id: NodeId) -> Option<Moment> {
+        let attempts = self.cluster.endpoint(id)?.pulse.attempts.as_ref()?;
+        let exhausted = f64::from(attempts.failed) * self.odds.weight() >= self.cap(id);
+        attempts.next.filter(|_| !exhausted && self.clock.retries > 0)
+    }
+
+    pub(super) fn retry_suspects(&mut self, now: Time) {
+        for id in self.suspects.clone() {
+            if self.retry_of(id).is_some_and(|next| next <= now.moment) {
+                if let Some(attempts) = self.pulse_mut(id).and_then(|pulse| pulse.attempts.as_mut()) {
+                    attempts.next = None;
+                }
+                self.clock.retries -= 1;
+                self.gossip_with(now, id);
+            }
+        }
+    }
+
+    /// Convicts whom the evidence is enough against.
+    pub(super) fn convict(&mut self, now: Time) {
+        while let Some(id) = self.liveness.due(now.moment) {
+            self.judge(now, id);
+            if self.liveness.standing(id) == Some(Standing::Live) {
+                self.look_again(id);
+            }
+        }
+        for id in self.suspects.clone() {
+            self.judge(now, id);
+        }
+    }
+
+    fn judge(&mut self, now: Time, id: NodeId) {
+        let (silence, attempts) = (self.silence(id, now.moment), self.attempts(id, now.moment));
+        let phi = silence.max(attempts);
+        if phi < self.threshold(id) || now.moment < self.clock.hold_until {
+            return;
+        }
+        let cause = if silence >= attempts { Cause::Silence } else { Cause::Attempts };
+        self.put_to_rest(id, Standing::Unreachable);
+        self.say(now, id, EventKind::Unreachable { phi, cause });
+    }
+
+    /// S of `id`.
+    pub(super) fn silence(&self, id: NodeId, now: Moment) -> f64 {
+        self.cluster.endpoint(id).map_or(0.0, |endpoint| endpoint.pulse.silence(now, self.floor()))
+    }
+
+    /// A of `id`: what counts once the patience is over.
+    pub(super) fn attempts(&self, id: NodeId, now: Moment) -> f64 {
+        let attempts = self.cluster.endpoint(id).and_then(|endpoint| endpoint.pulse.attempts.as_ref());
+        let ripe = attempts.filter(|attempts| now.since(attempts.first) >= self.config.patience());
+        ripe.map_or(0.0, |attempts| (f64::from(attempts.failed) * self.odds.weight()).min(self.cap(id)))
+    }
+
+    /// The most that this node's own attempts may say of `id`: where there are others to ask, it takes several.
+    fn cap(&self, id: NodeId) -> f64 {
+        let accusers = u32::try_from(self.liveness.live().len().clamp(1, 4)).expect("at most four");
+        (self.threshold(id) / f64::from(accusers)).max(2.0)
+    }
+
+    /// The threshold for `id`, raised, three times at most, by the share of all others that do not answer either: the
+    /// fault may be this node's own.
+    fn threshold(&self, id: NodeId) -> f64 {
+        let others = self.liveness.live().len().saturating_sub(1);
+        let suspects = self.suspects.iter().filter(|&&suspect| suspect != id).count();
+        if others == 0 {
+            return self.config.threshold;
+        }
+        #[allow(clippy::cast_precision_loss)] // Counts of nodes.
+        let share = suspects as f64 / others as f64;
+        self.config.threshold * (1.0 + 2.0 * share.min(1.0))
+    }
+
+    /// The interval at which heads of one node can be expected: the round's, or as the budget of heads gives it.
+    pub(super) fn floor(&self) -> Duration {
+        let budget = 2 * self.config.fanout * self.config.heads;
+        let rounds = self.liveness.live().len().div_ceil(budget).max(1);
+        self.config.interval * u32::try_from(rounds).unwrap_or(u32::MAX)
+    }
+
+    /// Puts down when `id` is to be looked at next.
+    fn look_again(&mut self, id: NodeId) {
+        let (floor, threshold, hold) = (self.floor(), self.threshold(id), self.clock.hold_until);
+        let after = self.clock.now + self.config.interval / 4;
+        let Some(pulse) = self.pulse_mut(id) else { return };
+        let at = pulse.silent_until(threshold, floor).max(hold).max(after);
+        let old = pulse.look_at.replace(at);
+        self.liveness.look(id, old, Some(at));
+    }
+
+    fn pulse_mut(&mut self, id: NodeId) -> Option<&mut Pulse> {
+        Some(&mut self.cluster.life_mut(id)?.pulse)
+    }
+}

@@ -1,0 +1,350 @@
+//! What is mine: the writes on their way to disk, my generation, and what is done when somebody knows better.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::bounds;
+use crate::config::Config;
+use crate::entry::{Entry, Key, KeyError, Value};
+use crate::replica::Replica;
+use crate::time::{Moment, Time, WallClock};
+use crate::version::{Generation, Version};
+use crate::wire::size;
+
+/// What an owner keeps over its lives.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Saved {
+    /// The highest generation ever taken.
+    pub generation: Generation,
+    /// The highest generation that a peer is known to have accepted.
+    pub accepted: Generation,
+    /// The version of the newest write.
+    pub max: Version,
+    /// The version up to which tombstones were dropped.
+    pub gc: Version,
+    /// The entries, by key.
+    pub entries: Vec<(Key, Entry)>,
+}
+
+/// Something to be put on disk before what depends on it can happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Persist {
+    /// What to say once it is safe.
+    pub mark: PersistMark,
+    /// What to put there, in the place of all that was there before.
+    pub saved: Saved,
+}
+
+/// Names one [`Persist`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PersistMark(pub u64);
+
+/// Why a write is refused. Nothing has been written then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The key is no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The key belongs to the protocol.
+    #[error("the key {key} is reserved: keys that begin with `tidings/` belong to the protocol")]
+    Reserved {
+        /// The key.
+        key: Key,
+    },
+    /// Nothing was given to write.
+    #[error("there is nothing to write")]
+    Empty,
+    /// One key twice in a single write.
+    #[error("the key {key} is given twice in one write")]
+    Repeated {
+        /// The key.
+        key: Key,
+    },
+    /// A value above the configured length.
+    #[error("the value of {key} has {len} bytes: the limit is {most}")]
+    ValueTooLong {
+        /// The key.
+        key: Key,
+        /// The value's length.
+        len: usize,
+        /// The longest that is allowed.
+        most: usize,
+    },
+    /// Keys set together must travel together, and these do not fit a datagram.
+    #[error(
+        "the write takes {len} bytes, and a datagram has room for {most}: streams for larger ones are to come"
+    )]
+    TooLargeForDatagram {
+        /// What it takes.
+        len: usize,
+        /// What there is.
+        most: usize,
+    },
+    /// The owner would have too many keys.
+    #[error("this node would have more than {most} keys, deleted ones included")]
+    TooManyKeys {
+        /// The most that is allowed.
+        most: usize,
+    },
+    /// The owner would have too many bytes.
+    #[error("this node's keys and values would take more than {most} bytes")]
+    TooManyBytes {
+        /// The most that is allowed.
+        most: usize,
+    },
+    /// A key to be deleted that isn't there.
+    #[error("there is no key {key} to delete")]
+    Absent {
+        /// The key.
+        key: Key,
+    },
+    /// The bound on versions, which everybody holds against everybody, is reached.
+    #[error(
+        "this node has written more than 10,000 times a second since 2025: nobody would believe another version"
+    )]
+    TooManyWrites,
+    /// The node is leaving.
+    #[error("the node is leaving: it takes no more writes")]
+    Leaving,
+}
+
+/// A write: keys, and what they are to show; `None` deletes.
+pub(crate) type Write = Vec<(Key, Option<Value>)>;
+
+/// The bookkeeping of one's own state. The state itself stands in the cluster, with everybody's.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    /// Whether there is a disk.
+    durable: bool,
+    /// Whether the present generation may be told: it is on disk, or there is no disk.
+    pub is_announced: bool,
+    /// The highest generation that a peer is known to have accepted.
+    pub accepted: Generation,
+    /// Writes that are not on disk yet, with the mark that says when they are.
+    staged: VecDeque<(PersistMark, Write)>,
+    /// The state that all staged writes will lead to; there while there are some.
+    draft: Option<Replica>,
+    /// A generation that is not on disk yet.
+    coming: Option<Generation>,
+    /// Whether something changed since the last [`Persist`].
+    dirty: bool,
+    /// The [`Persist`] under way, and the next one's mark.
+    under_way: Option<PersistMark>,
+    next_mark: u64,
+    /// When to try the disk again after it failed.
+    retry_at: Option<Moment>,
+    refutation: Refutation,
+    /// Who refused the present generation, and by what clock.
+    refusals: BTreeMap<SocketAddr, WallClock>,
+}
+
+/// The highest generation that others claim of this node, and when it may answer.
+#[derive(Debug, Default)]
+struct Refutation {
+    claim: Option<Generation>,
+    next: Option<Moment>,
+    wait: Duration,
+}
+
+impl Refutation {
+    const FIRST_WAIT: Duration = Duration::from_secs(10);
+    const LONGEST_WAIT: Duration = Duration::from_secs(600);
+}
+
+impl Owner {
+    /// The generation of a life that begins at `wall`, after the one that was saved.
+    pub(crate) fn first_generation(saved: &Saved, wall: WallClock) -> Generation {
+        Generation(wall.0.max(saved.generation.0.saturating_add(1)))
+    }
+
+    pub(crate) fn new(durable: bool, accepted: Generation) -> Self {
+        Self {
+            durable,
+            is_announced: !durable,
+            accepted,
+            staged: VecDeque::new(),
+            draft: None,
+            coming: None,
+            dirty: durable,
+            under_way: None,
+            next_mark: 0,
+            retry_at: None,
+            refutation: Refutation::default(),
+            refusals: BTreeMap::new(),
+        }
+    }
+
+    /// Checks `write` against everything that bounds it, on top of the writes that are under way. Returns the version
+    /// that it will have.
+    pub(crate) fn check(
+        &self,
+        config: &Config,
+        own: &Replica,
+        write: &Write,
+        wall: WallClock,
+    ) -> Result<Version, WriteError> {
+        let own = self.draft.as_ref().unwrap_or(own);
+        let version = Version(own.max_version().0.saturating_add(1));
+        check_entries(config, own, write, version)?;
+        if version > bounds::highest_version(wall) {
+            return Err(WriteError::TooManyWrites);
+        }
+        let size = own.size_with(write.iter().map(|(key, value)| (key, value.as_ref())));
+        if size.keys > config.max_keys {
+            return Err(WriteError::TooManyKeys { most: config.max_keys });
+        }
+        if size.bytes > config.max_bytes {
+            return Err(WriteError::TooManyBytes { most: config.max_bytes });
+        }
+        Ok(version)
+    }
+
+    /// Keeps `write` until it is on disk. Without a disk it is given back: it can show at once.
+    pub(crate) fn stage(&mut self, own: &Replica, write: Write) -> Option<Write> {
+        if !self.durable {
+            return Some(write);
+        }
+        self.draft.get_or_insert_with(|| own.clone()).write(write.iter().cloned());
+        self.staged.push_back((PersistMark(self.next_mark), write));
+        self.dirty = true;
+        None
+    }
+
+    /// Asks for what is new to be saved, if anything is, and nothing is being saved.
+    pub(crate) fn poll_persist(&mut self, own: &Replica, now: Moment) -> Option<Persist> {
+        if !self.dirty || self.under_way.is_some() || self.retry_at.is_some_and(|at| now < at) {
+            return None;
+        }
+        let mark = PersistMark(self.next_mark);
+        self.next_mark += 1;
+        (self.under_way, self.dirty, self.retry_at) = (Some(mark), false, None);
+        let drafted = self.draft.as_ref().unwrap_or(own);
+        let entries = drafted.entries().filter(|(key, _)| !key.is_reserved());
+        let entries = entries.map(|(key, entry)| (key.clone(), entry.clone())).collect();
+        let generation = self.coming.unwrap_or(own.generation());
+        let (max, gc, accepted) = (drafted.max_version(), drafted.gc_version(), self.accepted);
+        Some(Persist { mark, saved: Saved { generation, accepted, max, gc, entries } })
+    }
+
+    /// What is on disk up to `mark` takes effect: a generation, and writes in their order.
+    pub(crate) fn persisted(&mut self, mark: PersistMark) -> (Option<Generation>, Vec<Write>) {
+        if self.under_way != Some(mark) {
+            return (None, Vec::new());
+        }
+        self.under_way = None;
+        self.is_announced = true;
+        let safe = self.staged.iter().take_while(|(staged, _)| *staged <= mark).count();
+        let writes = self.staged.drain(..safe).map(|(_, write)| write).collect();
+        if self.staged.is_empty() {
+            self.draft = None;
+        }
+        let generation = if self.dirty { None } else { self.coming.take() };
+        (generation, writes)
+    }
+
+    /// The disk failed: all writes under way are dropped, and the generation is tried again at `again`.
+    pub(crate) fn persist_failed(&mut self, mark: PersistMark, again: Moment) {
+        if self.under_way == Some(mark) {
+            self.under_way = None;
+            self.staged.clear();
+            self.draft = None;
+            self.dirty = true;
+            self.retry_at = Some(again);
+        }
+    }
+
+    /// When the disk is to be tried again.
+    pub(crate) fn retry_at(&self) -> Option<Moment> {
+        self.retry_at
+    }
+
+    /// Somebody claims a life of this node at `generation`, which is not it. Answered at most every ten seconds, ever
+    /// more rarely while it goes on.
+    pub(crate) fn hear_claim(&mut self, generation: Generation) {
+        self.refutation.claim = self.refutation.claim.max(Some(generation));
+    }
+
+    /// The generation with which to answer the claims heard, if there are any and it may be answered by now.
+    pub(crate) fn refute(&mut self, own: Generation, now: Time) -> Option<Generation> {
+        let Refutation { claim, next, wait } = &mut self.refutation;
+        if next.is_some_and(|next| now.moment < next) {
+            return None;
+        }
+        let claim = claim.take()?;
+        let calm = next.is_none_or(|next| now.moment.since(next) > 2 * *wait);
+        *wait = if calm { Refutation::FIRST_WAIT } else { (*wait * 2).min(Refutation::LONGEST_WAIT) };
+        *next = Some(now.moment + *wait);
+        Some(Generation(claim.max(own).0.saturating_add(1).max(now.wall.0)))
+    }
+
+    /// A peer answered: the present generation is believed.
+    pub(crate) fn hear_acceptance(&mut self, own: Generation) {
+        if self.accepted < own {
+            self.accepted = own;
+            self.dirty = self.durable;
+        }
+        self.refusals.clear();
+    }
+
+    /// The peer at `from` does not believe the present generation by its `clock`. Two who agree on that, and none who
+    /// ever believed it: the clock was wrong at the start, and a believable generation is returned.
+    pub(crate) fn hear_refusal(
+        &mut self,
+        from: SocketAddr,
+        clock: WallClock,
+        own: Generation,
+        now: Time,
+    ) -> Option<Generation> {
+        if self.accepted >= own {
+            return None;
+        }
+        self.refusals.insert(from, clock);
+        if self.refusals.len() < 2 {
+            return None;
+        }
+        let latest = self.refusals.values().copied().max().unwrap_or(now.wall).min(now.wall);
+        self.refusals.clear();
+        let believable = Generation(latest.0.max(self.accepted.0.saturating_add(1)));
+        (believable < own).then_some(believable)
+    }
+
+    /// Takes `generation` as soon as it is safe; at once where there is no disk.
+    pub(crate) fn take_generation(&mut self, generation: Generation) -> Option<Generation> {
+        if self.durable {
+            self.coming = Some(generation);
+            self.dirty = true;
+            return None;
+        }
+        Some(generation)
+    }
+}
+
+/// Checks each entry of `write` by itself, and that all together fit a datagram.
+fn check_entries(config: &Config, own: &Replica, write: &Write, version: Version) -> Result<(), WriteError> {
+    if write.is_empty() {
+        return Err(WriteError::Empty);
+    }
+    let mut keys = BTreeSet::new();
+    let mut len = 0;
+    for (key, value) in write {
+        if !keys.insert(key) {
+            return Err(WriteError::Repeated { key: key.clone() });
+        }
+        let value_len = value.as_ref().map_or(0, |value| value.as_bytes().len());
+        if value_len > config.max_value {
+            return Err(WriteError::ValueTooLong {
+                key: key.clone(),
+                len: value_len,
+                most: config.max_value,
+            });
+        }
+        let is_shown = own.entry(key.as_str()).is_some_and(|entry| entry.value.is_some());
+        if value.is_none() && !is_shown {
+            return Err(WriteError::Absent { key: key.clone() });
+        }
+        len += size::entry(Version(0), key, &Entry { value: value.clone(), version });
+    }
+    let most = size::room_for_a_version(config.datagram);
+    if len > most { Err(WriteError::TooLargeForDatagram { len, most }) } else { Ok(()) }
+}

@@ -1,0 +1,324 @@
+//! A copy of one owner's state, and the rules by which copies grow.
+//!
+//! A replica is (generation, `max_version`, `gc_version`, entries). An overwritten version leaves no entry, so a
+//! replica that was cut is no past state of its owner. What holds is the **replica's promise**: if the newest write
+//! of a key is at or below the replica's `max_version`, the replica shows exactly that write. The rules of
+//! [`Replica::cut`] and [`Replica::apply`] keep it, for any order, loss and repetition of deltas (PROTOCOL.md,
+//! "Deltas").
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::delta::{Delta, Introduction, Span};
+use crate::entry::{Entry, Key, Value};
+use crate::name::NodeId;
+use crate::version::{Generation, Version};
+use crate::wire::size;
+
+/// One owner's state as one node knows it.
+///
+/// Invariants: no entry is above `max`; no tombstone is at or below `gc`; `history` has each entry once;
+/// `bytes` is the length of all keys and values.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Replica {
+    generation: Generation,
+    max: Version,
+    gc: Version,
+    entries: BTreeMap<Key, Entry>,
+    history: BTreeSet<(Version, Key)>,
+    bytes: usize,
+}
+
+/// A key whose value changed; `None` means that it is gone.
+pub(crate) type Change = (Key, Option<Value>, Version);
+
+/// What became of a delta.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// It was older than what is known: nothing moved.
+    Ignored,
+    /// What it builds upon is missing here: nothing moved. The rest has to be asked for.
+    Gap,
+    /// It would make the owner larger than is allowed: nothing moved.
+    TooLarge,
+    /// It was taken. These keys changed, in the order of their versions.
+    Taken(Vec<(Key, Option<Value>, Version)>),
+}
+
+/// How large one owner is, or may grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Keys, tombstones included.
+    pub keys: usize,
+    /// Bytes of keys and values.
+    pub bytes: usize,
+}
+
+impl Replica {
+    /// A replica of a life of which nothing is known yet.
+    #[must_use]
+    pub fn new(generation: Generation) -> Self {
+        Self { generation, ..Self::default() }
+    }
+
+    /// A replica with what its owner kept from an earlier life: `entries` in versions up to `max`.
+    #[must_use]
+    pub fn restored(
+        generation: Generation,
+        max: Version,
+        gc: Version,
+        entries: impl IntoIterator<Item = (Key, Entry)>,
+    ) -> Self {
+        let mut replica = Self { generation, max, gc, ..Self::default() };
+        for (key, entry) in entries {
+            replica.max = replica.max.max(entry.version);
+            replica.put(key, entry);
+        }
+        replica.drop_tombstones();
+        replica
+    }
+
+    /// The life that this is a replica of.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Up to which version this owner is known.
+    #[must_use]
+    pub fn max_version(&self) -> Version {
+        self.max
+    }
+
+    /// Up to which version tombstones have been dropped.
+    #[must_use]
+    pub fn gc_version(&self) -> Version {
+        self.gc
+    }
+
+    /// All entries, tombstones included.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&Key, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// What is known of `key`.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// The length of all keys and values, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Moves the replica into another life of its owner, with all that it holds: what the owner itself does.
+    pub(crate) fn begin_life(&mut self, generation: Generation) {
+        self.generation = generation;
+    }
+
+    /// Writes all of `writes` as the next version: what the owner itself does. Returns that version.
+    pub(crate) fn write(&mut self, writes: impl IntoIterator<Item = (Key, Option<Value>)>) -> Version {
+        let version =
+            Version(self.max.0.checked_add(1).expect("the bound on versions is below their maximum"));
+        for (key, value) in writes {
+            self.put(key, Entry { value, version });
+        }
+        self.max = version;
+        version
+    }
+
+    /// What `owner`'s replica here can tell one that is at `theirs`: (generation, `max_version`), or `None` where
+    /// the owner is unknown. At most `room` bytes on the wire; `None` if there is nothing to tell, or if not even
+    /// one version fits. A reset is never cut.
+    #[must_use]
+    pub fn cut(
+        &self,
+        owner: NodeId,
+        introduction: &Introduction,
+        theirs: Option<(Generation, Version)>,
+        room: usize,
+    ) -> Option<Delta> {
+        let (span, known) = self.span_for(theirs)?;
+        let after = match span {
+            Span::After(version) => version,
+            Span::Reset => Version(0),
+        };
+        let introduction = (after == Version(0)).then(|| introduction.clone());
+        let mut delta = Delta {
+            owner,
+            generation: self.generation,
+            introduction,
+            span,
+            through: self.max,
+            gc: self.gc,
+            max: self.max,
+            entries: Vec::new(),
+        };
+        let room = room.checked_sub(size::delta_without_entries(&delta))?;
+        self.fill(&mut delta, after, room);
+        let progress = delta.through > after || !known;
+        let whole = delta.through == self.max;
+        (progress && (whole || span != Span::Reset)).then_some(delta)
+    }
+
+    /// From where to tell one that is at `theirs`, and whether it knows this life; `None` if it knows as much.
+    fn span_for(&self, theirs: Option<(Generation, Version)>) -> Option<(Span, bool)> {
+        let known = theirs.filter(|&(generation, _)| generation >= self.generation);
+        match known {
+            None if self.gc == Version(0) => Some((Span::After(Version(0)), false)),
+            None => Some((Span::Reset, false)),
+            Some((generation, max)) if generation > self.generation || max >= self.max => None,
+            Some((_, max)) if max < self.gc => Some((Span::Reset, true)),
+            Some((_, max)) => Some((Span::After(max), true)),
+        }
+    }
+
+    /// Puts entries above `after` into `delta`, version by version, while they fit in `room`.
+    fn fill(&self, delta: &mut Delta, after: Version, mut room: usize) {
+        let mut before = after;
+        let mut versions =
+            self.history.range((Version(after.0.saturating_add(1)), Key::least())..).peekable();
+        while let Some(version) = versions.peek().map(|(version, _)| *version) {
+            let start = delta.entries.len();
+            let mut cost = 0;
+            while let Some((_, key)) = versions.next_if(|(v, _)| *v == version) {
+                let entry = self.entries.get(key).expect("history names entries");
+                cost += size::entry(before, key, entry);
+                before = version;
+                if cost > room {
+                    delta.entries.truncate(start);
+                    delta.through = Version(version.0 - 1);
+                    return;
+                }
+                delta.entries.push((key.clone(), entry.clone()));
+            }
+            room -= cost;
+        }
+    }
+
+    /// Takes `delta` by the rules of PROTOCOL.md. It tells of this replica's owner. If it isn't taken, nothing has
+    /// moved.
+    pub fn apply(&mut self, delta: &Delta, limits: Limits) -> Applied {
+        if delta.generation < self.generation {
+            return Applied::Ignored;
+        }
+        if delta.generation > self.generation {
+            return self.apply_new_life(delta, limits);
+        }
+        if delta.through <= self.max {
+            return Applied::Ignored;
+        }
+        match delta.span {
+            Span::Reset => self.replace(delta, limits),
+            Span::After(after) if after <= self.max && self.max >= delta.gc => self.extend(delta, limits),
+            Span::After(_) => Applied::Gap,
+        }
+    }
+
+    /// A delta of a later life starts from nothing, or it is of no use.
+    fn apply_new_life(&mut self, delta: &Delta, limits: Limits) -> Applied {
+        let usable = match delta.span {
+            Span::Reset => true,
+            Span::After(after) => after == Version(0) && delta.gc == Version(0),
+        };
+        if usable { self.replace(delta, limits) } else { Applied::Gap }
+    }
+
+    fn replace(&mut self, delta: &Delta, limits: Limits) -> Applied {
+        let mut fresh = Self { gc: delta.gc, ..Self::new(delta.generation) };
+        for (key, entry) in &delta.entries {
+            fresh.put(key.clone(), entry.clone());
+        }
+        fresh.max = delta.through;
+        fresh.drop_tombstones();
+        if !fresh.size_with(std::iter::empty()).is_within(limits) {
+            return Applied::TooLarge;
+        }
+        let mut changes = Vec::new();
+        for (key, old) in &self.entries {
+            let stays = fresh.entries.get(key).is_some_and(|new| new.value.is_some());
+            if old.value.is_some() && !stays {
+                let version = fresh.entries.get(key).map_or(fresh.max, |tombstone| tombstone.version);
+                changes.push((key.clone(), None, version));
+            }
+        }
+        for (key, entry) in &delta.entries {
+            let shown = self.entries.get(key).and_then(|old| old.value.as_ref());
+            if entry.value.is_some() && entry.value.as_ref() != shown {
+                changes.push((key.clone(), entry.value.clone(), entry.version));
+            }
+        }
+        *self = fresh;
+        Applied::Taken(changes)
+    }
+
+    fn extend(&mut self, delta: &Delta, limits: Limits) -> Applied {
+        let news = || delta.entries.iter().filter(|(_, entry)| entry.version > self.max);
+        let size = self.size_with(news().map(|(key, entry)| (key, entry.value.as_ref())));
+        if !size.is_within(limits) {
+            return Applied::TooLarge;
+        }
+        let mut changes = Vec::new();
+        for (key, entry) in news().cloned().collect::<Vec<_>>() {
+            let shown = self.entries.get(&key).is_some_and(|old| old.value.is_some());
+            if shown || entry.value.is_some() {
+                changes.push((key.clone(), entry.value.clone(), entry.version));
+            }
+            self.put(key, entry);
+        }
+        self.gc = self.gc.max(delta.gc);
+        self.max = delta.through;
+        self.drop_tombstones();
+        Applied::Taken(changes)
+    }
+
+    /// How many keys and bytes there would be with `news` in their places.
+    pub(crate) fn size_with<'a>(&self, news: impl Iterator<Item = (&'a Key, Option<&'a Value>)>) -> Limits {
+        let mut size = Limits { keys: self.entries.len(), bytes: self.bytes };
+        for (key, value) in news {
+            match self.entries.get(key) {
+                Some(old) => size.bytes -= weight(key, old.value.as_ref()),
+                None => size.keys += 1,
+            }
+            size.bytes += weight(key, value);
+        }
+        size
+    }
+
+    fn put(&mut self, key: Key, entry: Entry) {
+        let version = entry.version;
+        self.bytes += weight(&key, entry.value.as_ref());
+        if let Some(old) = self.entries.insert(key.clone(), entry) {
+            self.bytes -= weight(&key, old.value.as_ref());
+            self.history.remove(&(old.version, key.clone()));
+        }
+        self.history.insert((version, key));
+    }
+
+    fn drop_tombstones(&mut self) {
+        if self.gc == Version(0) {
+            return;
+        }
+        let collected = |entry: &Entry| entry.value.is_none() && entry.version <= self.gc;
+        let gone: Vec<Key> =
+            self.entries.iter().filter(|(_, e)| collected(e)).map(|(key, _)| key.clone()).collect();
+        for key in gone {
+            let entry = self.entries.remove(&key).expect("it was just seen");
+            self.bytes -= weight(&key, entry.value.as_ref());
+            self.history.remove(&(entry.version, key));
+        }
+    }
+}
+
+impl Limits {
+    /// Whether this much is allowed.
+    pub(crate) fn is_within(self, most: Self) -> bool {
+        self.keys <= most.keys && self.bytes <= most.bytes
+    }
+}
+
+/// What a key and its value count towards their owner's bytes.
+fn weight(key: &Key, value: Option<&Value>) -> usize {
+    key.as_str().len() + value.map_or(0, |value| value.as_bytes().len())
+}

@@ -1,0 +1,79 @@
+//! Pictures of what a node knows: what users look at.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::entry::{Key, Value};
+use crate::name::NodeName;
+use crate::version::{Generation, Heartbeat, Version};
+
+/// Everything a node knows of its cluster, at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// All nodes, the one that answers included, sorted by name.
+    pub nodes: Vec<NodeState>,
+}
+
+/// A node as another one, or it itself, sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    /// Its name.
+    pub name: NodeName,
+    /// Where it gossips.
+    pub address: SocketAddr,
+    /// Which life.
+    pub generation: Generation,
+    /// The newest round of it that was heard of.
+    pub heartbeat: Heartbeat,
+    /// What is believed of it.
+    pub standing: Standing,
+    /// The suspicion against it: -log10 of the probability that it runs and was not heard all the same. It is
+    /// convicted above the threshold, 8 by default.
+    pub phi: f64,
+    /// How many keys it has, tombstones not counted.
+    pub keys: usize,
+    /// Up to which of its versions it is known.
+    pub max_version: Version,
+    /// Whether this is the node that answers.
+    pub is_self: bool,
+}
+
+/// A node and what it owns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeState {
+    /// The node.
+    pub member: Member,
+    /// Its keys with what they show; deleted ones are absent.
+    pub entries: BTreeMap<Key, Shown>,
+}
+
+/// The value that a key shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The value.
+    pub value: Value,
+    /// The version of the write.
+    pub version: Version,
+}
+
+/// What is believed of a node: exactly one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It runs.
+    Live,
+    /// It crashed, or is cut off. Its keys are still known.
+    Unreachable,
+    /// It said that it leaves, and stays so until it comes back in a new life.
+    Departed,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Live => "live",
+            Self::Unreachable => "unreachable",
+            Self::Departed => "departed",
+        })
+    }
+}

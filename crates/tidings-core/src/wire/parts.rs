@@ -1,0 +1,264 @@
+//! The parts of messages as bytes. Reading is strict: what an honest sender can't have written is an error.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use super::{Reader, WireError, Writer, size};
+use crate::delta::{Delta, Introduction, Span};
+use crate::entry::{Entry, Key, Value};
+use crate::message::{HeadLine, Line, Sender, Window};
+use crate::name::{NodeId, NodeName};
+use crate::version::{Generation, Head, Heartbeat, Version};
+
+const RESET: u8 = 0b01;
+const INTRODUCED: u8 = 0b10;
+const TOMBSTONE: u8 = 0b01;
+
+pub(super) fn write_sender(out: &mut Writer, sender: &Sender) {
+    out.word(sender.id.0);
+    out.varint(sender.head.generation.0);
+    out.varint(sender.head.heartbeat.0);
+    out.varint(sender.max.0);
+}
+
+pub(super) fn read_sender(bytes: &mut Reader<'_>) -> Result<Sender, WireError> {
+    let id = NodeId(bytes.word()?);
+    let generation = known_generation(bytes.varint()?)?;
+    let heartbeat = Heartbeat(bytes.varint()?);
+    Ok(Sender { id, head: Head { generation, heartbeat }, max: Version(bytes.varint()?) })
+}
+
+/// In columns: ids, then generations above the lowest one, then heartbeats, then ages.
+pub(super) fn write_heads(out: &mut Writer, heads: &[HeadLine]) {
+    let lowest = heads.iter().map(|head| head.generation.0).min().unwrap_or(0);
+    out.varint(heads.len() as u64);
+    out.varint(lowest);
+    heads.iter().for_each(|head| out.word(head.id.0));
+    heads.iter().for_each(|head| out.varint(head.generation.0 - lowest));
+    heads.iter().for_each(|head| out.varint(head.heartbeat.0));
+    heads.iter().for_each(|head| out.varint(size::millis(head.age)));
+}
+
+pub(super) fn read_heads(bytes: &mut Reader<'_>) -> Result<Vec<HeadLine>, WireError> {
+    let count = bytes.count(11)?;
+    let lowest = bytes.varint()?;
+    let column = |bytes: &mut Reader<'_>| (0..count).map(|_| bytes.varint()).collect::<Result<Vec<_>, _>>();
+    let ids = (0..count).map(|_| bytes.word()).collect::<Result<Vec<_>, _>>()?;
+    let (generations, heartbeats, ages) = (column(bytes)?, column(bytes)?, column(bytes)?);
+    let rows = ids.into_iter().zip(generations).zip(heartbeats).zip(ages);
+    rows.map(|(((id, above), heartbeat), age)| {
+        let generation =
+            lowest.checked_add(above).ok_or(WireError::Malformed("a generation above 64 bits"))?;
+        Ok(HeadLine {
+            id: NodeId(id),
+            generation: known_generation(generation)?,
+            heartbeat: Heartbeat(heartbeat),
+            age: Duration::from_millis(age),
+        })
+    })
+    .collect()
+}
+
+fn known_generation(number: u64) -> Result<Generation, WireError> {
+    if number == 0 { Err(WireError::Malformed("a generation of zero")) } else { Ok(Generation(number)) }
+}
+
+pub(super) fn write_lines(out: &mut Writer, lines: &[Line]) {
+    out.varint(lines.len() as u64);
+    for line in lines {
+        out.word(line.id.0);
+        out.varint(line.generation.0);
+        out.varint(line.max.0);
+    }
+}
+
+pub(super) fn read_lines(bytes: &mut Reader<'_>) -> Result<Vec<Line>, WireError> {
+    let count = bytes.count(10)?;
+    let mut read_line = || {
+        let id = NodeId(bytes.word()?);
+        let line = Line { id, generation: Generation(bytes.varint()?), max: Version(bytes.varint()?) };
+        let unknown = line.known().is_none() && line.max > Version(0);
+        if unknown { Err(WireError::Malformed("a version of an unknown owner")) } else { Ok(line) }
+    };
+    (0..count).map(|_| read_line()).collect()
+}
+
+pub(super) fn write_window(out: &mut Writer, window: &Window) {
+    out.word(window.first.0);
+    out.word(window.last.0);
+    write_lines(out, &window.lines);
+}
+
+pub(super) fn read_window(bytes: &mut Reader<'_>) -> Result<Window, WireError> {
+    let (first, last) = (NodeId(bytes.word()?), NodeId(bytes.word()?));
+    let window = Window { first, last, lines: read_lines(bytes)? };
+    let inside = window.lines.iter().all(|line| (first..=last).contains(&line.id) && line.known().is_some());
+    let sorted = window.lines.is_sorted_by(|a, b| a.id < b.id);
+    if first <= last && inside && sorted {
+        Ok(window)
+    } else {
+        Err(WireError::Malformed("a window out of order"))
+    }
+}
+
+pub(super) fn write_deltas(out: &mut Writer, deltas: &[Delta]) {
+    out.varint(deltas.len() as u64);
+    for delta in deltas {
+        write_delta(out, delta);
+    }
+}
+
+pub(super) fn read_deltas(bytes: &mut Reader<'_>) -> Result<Vec<Delta>, WireError> {
+    let count = bytes.count(15)?;
+    (0..count).map(|_| read_delta(bytes)).collect()
+}
+
+fn write_delta(out: &mut Writer, delta: &Delta) {
+    out.word(delta.owner.0);
+    let reset = if delta.span == Span::Reset { RESET } else { 0 };
+    let introduced = if delta.introduction.is_some() { INTRODUCED } else { 0 };
+    out.byte(reset | introduced);
+    let numbers = [delta.generation.0, delta.after().0, delta.gc.0, delta.through.0, delta.max.0];
+    numbers.into_iter().for_each(|number| out.varint(number));
+    if let Some(who) = &delta.introduction {
+        out.counted(who.name.as_str().as_bytes());
+        write_address(out, who.address);
+        out.varint(who.heartbeat.0);
+        out.varint(size::millis(who.age));
+    }
+    out.varint(delta.entries.len() as u64);
+    let mut before = delta.after();
+    for (key, entry) in &delta.entries {
+        write_entry(out, before, key, entry);
+        before = entry.version;
+    }
+}
+
+fn read_delta(bytes: &mut Reader<'_>) -> Result<Delta, WireError> {
+    let owner = NodeId(bytes.word()?);
+    let flags = bytes.byte()?;
+    if flags & !(RESET | INTRODUCED) != 0 {
+        return Err(WireError::Malformed("an unknown kind of delta"));
+    }
+    let generation = known_generation(bytes.varint()?)?;
+    let after = Version(bytes.varint()?);
+    let span = if flags & RESET == 0 { Span::After(after) } else { Span::Reset };
+    let (gc, through, max) = (Version(bytes.varint()?), Version(bytes.varint()?), Version(bytes.varint()?));
+    let introduction = if flags & INTRODUCED == 0 { None } else { Some(read_introduction(bytes)?) };
+    let starts =
+        introduction.is_some() == (after == Version(0)) && (span != Span::Reset || after == Version(0));
+    if !starts || after > through || through > max || gc > max {
+        return Err(WireError::Malformed("a delta whose versions are out of order"));
+    }
+    let count = bytes.count(4)?;
+    let mut entries = Vec::with_capacity(count);
+    let mut before = after;
+    for _ in 0..count {
+        let (key, entry) = read_entry(bytes, before, through)?;
+        before = entry.version;
+        entries.push((key, entry));
+    }
+    if repeats_a_key(&entries) {
+        return Err(WireError::Malformed("a delta that names a key twice"));
+    }
+    Ok(Delta { owner, generation, introduction, span, through, gc, max, entries })
+}
+
+fn repeats_a_key(entries: &[(Key, Entry)]) -> bool {
+    let mut keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
+    keys.sort_unstable();
+    keys.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+fn read_introduction(bytes: &mut Reader<'_>) -> Result<Introduction, WireError> {
+    let name = text(bytes.counted()?)?;
+    let name = NodeName::new(name).map_err(|_| WireError::Malformed("a node name out of bounds"))?;
+    let address = read_address(bytes)?;
+    let heartbeat = Heartbeat(bytes.varint()?);
+    Ok(Introduction { name, address, heartbeat, age: Duration::from_millis(bytes.varint()?) })
+}
+
+/// Writes an entry that follows one of version `before`.
+pub fn write_entry(out: &mut Writer, before: Version, key: &Key, entry: &Entry) {
+    out.byte(if entry.value.is_none() { TOMBSTONE } else { 0 });
+    out.varint(entry.version.0 - before.0);
+    out.counted(key.as_str().as_bytes());
+    if let Some(value) = &entry.value {
+        out.counted(value.as_bytes());
+    }
+}
+
+/// Reads an entry that follows one of version `before`, and is not above `through`.
+///
+/// # Errors
+/// The bytes are no such entry.
+pub fn read_entry(
+    bytes: &mut Reader<'_>,
+    before: Version,
+    through: Version,
+) -> Result<(Key, Entry), WireError> {
+    let flags = bytes.byte()?;
+    if flags & !TOMBSTONE != 0 {
+        return Err(WireError::Malformed("an unknown kind of entry"));
+    }
+    let version = before.0.checked_add(bytes.varint()?).map(Version);
+    let version = version.filter(|&version| version > Version(0) && version <= through);
+    let version = version.ok_or(WireError::Malformed("an entry above its delta"))?;
+    let key = text(bytes.counted()?)?;
+    let key = Key::new(key).map_err(|_| WireError::Malformed("a key out of bounds"))?;
+    let value = if flags & TOMBSTONE == 0 { Some(bytes.counted()?) } else { None };
+    if value.is_some_and(|value| value.len() > Value::MAX_LEN) {
+        return Err(WireError::Malformed("a value out of bounds"));
+    }
+    Ok((key, Entry { value: value.map(Value::from), version }))
+}
+
+fn text(bytes: &[u8]) -> Result<&str, WireError> {
+    std::str::from_utf8(bytes).map_err(|_| WireError::Malformed("text that is not UTF-8"))
+}
+
+/// Writes a count and so many addresses.
+pub fn write_addresses(out: &mut Writer, addresses: &[SocketAddr]) {
+    out.varint(addresses.len() as u64);
+    addresses.iter().for_each(|&address| write_address(out, address));
+}
+
+/// Reads a count and so many addresses.
+///
+/// # Errors
+/// The bytes are no such list, or one of them is no address that a node can be reached at.
+pub fn read_addresses(bytes: &mut Reader<'_>) -> Result<Vec<SocketAddr>, WireError> {
+    let count = bytes.count(7)?;
+    (0..count).map(|_| read_address(bytes)).collect()
+}
+
+/// Writes an address: 4 or 6, its bytes, its port.
+fn write_address(out: &mut Writer, address: SocketAddr) {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            out.byte(4);
+            out.raw(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            out.byte(6);
+            out.raw(&ip.octets());
+        }
+    }
+    out.raw(&address.port().to_be_bytes());
+}
+
+fn read_address(bytes: &mut Reader<'_>) -> Result<SocketAddr, WireError> {
+    let ip: IpAddr = match bytes.byte()? {
+        4 => Ipv4Addr::from(bytes.half()?).into(),
+        6 => {
+            let (high, low) = (bytes.word()?, bytes.word()?);
+            Ipv6Addr::from(u128::from(high) << 64 | u128::from(low)).into()
+        }
+        _ => return Err(WireError::Malformed("an unknown kind of address")),
+    };
+    let port = bytes.quarter()?;
+    if port == 0 || ip.is_unspecified() || ip.is_multicast() {
+        return Err(WireError::Malformed("an address that no node can have"));
+    }
+    Ok(SocketAddr::new(ip, port))
+}

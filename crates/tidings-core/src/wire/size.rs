@@ -1,0 +1,85 @@
+//! How many bytes things take on the wire, so that a message can be filled to its limit and no further.
+
+use std::net::IpAddr;
+
+use crate::delta::Delta;
+use crate::entry::{Entry, Key};
+use crate::message::{HeadLine, Line};
+use crate::version::Version;
+
+/// The frame around a message.
+pub(crate) const FRAME: usize = 11;
+/// What a section takes besides its content.
+pub(crate) const SECTION: usize = 3;
+/// The sender, the exchange and the summary, with their sections.
+pub(crate) const GREETING: usize = FRAME + (SECTION + 8 + 3 * VARINT) + (SECTION + 4) + (SECTION + 8);
+/// The longest varint.
+pub(crate) const VARINT: usize = 10;
+/// The longest count of things in a datagram.
+pub(crate) const COUNT: usize = 3;
+/// A window's bounds and count, with the section.
+pub(crate) const WINDOW: usize = SECTION + 16 + COUNT;
+/// A list's count, with the section.
+pub(crate) const LIST: usize = SECTION + COUNT;
+
+/// The bytes of a varint.
+pub(crate) const fn varint(number: u64) -> usize {
+    let bits = 64 - (number | 1).leading_zeros() as usize;
+    bits.div_ceil(7)
+}
+
+/// The bytes of a line.
+pub(crate) fn line(line: &Line) -> usize {
+    8 + varint(line.generation.0) + varint(line.max.0)
+}
+
+/// The most bytes that a head line takes, in whatever company.
+pub(crate) fn head(head: &HeadLine) -> usize {
+    8 + varint(head.generation.0) + varint(head.heartbeat.0) + varint(millis(head.age))
+}
+
+/// An age as it is on the wire.
+pub(crate) fn millis(age: std::time::Duration) -> u64 {
+    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The bytes of an entry that follows one of version `before`.
+pub(crate) fn entry(before: Version, key: &Key, entry: &Entry) -> usize {
+    let value = entry.value.as_ref().map_or(0, |value| {
+        let len = value.as_bytes().len();
+        varint(len as u64) + len
+    });
+    let key = key.as_str().len();
+    1 + varint(entry.version.0 - before.0) + varint(key as u64) + key + value
+}
+
+/// The most bytes that a delta takes beside its entries, however it is cut.
+pub(crate) fn delta_without_entries(delta: &Delta) -> usize {
+    let introduction = delta.introduction.as_ref().map_or(0, |who| {
+        let address = match who.address.ip() {
+            IpAddr::V4(_) => 7,
+            IpAddr::V6(_) => 19,
+        };
+        1 + who.name.as_str().len() + address + varint(who.heartbeat.0) + varint(millis(who.age))
+    });
+    let numbers = [delta.generation.0, delta.after().0, delta.gc.0, delta.max.0, delta.max.0];
+    8 + 1 + numbers.map(varint).iter().sum::<usize>() + COUNT + introduction
+}
+
+/// The most bytes that a delta takes.
+pub(crate) fn delta(delta: &Delta) -> usize {
+    let mut before = delta.after();
+    let mut sum = delta_without_entries(delta);
+    for (key, entry) in &delta.entries {
+        sum += self::entry(before, key, entry);
+        before = entry.version;
+    }
+    sum
+}
+
+/// The bytes that the entries of one version may take, so that they fit a datagram whatever else is in it.
+pub(crate) const fn room_for_a_version(datagram: usize) -> usize {
+    const LARGEST_INTRODUCTION: usize = 1 + 64 + 19 + 2 * VARINT;
+    const DELTA: usize = 8 + 1 + 5 * VARINT + COUNT + LARGEST_INTRODUCTION;
+    datagram - (GREETING + 3 * LIST + VARINT + DELTA)
+}

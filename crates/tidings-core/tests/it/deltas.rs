@@ -1,0 +1,194 @@
+//! The delta rules, against everything that an owner may do and a network may do to it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tidings_core::{
+    Applied, Delta, Entry, Generation, Heartbeat, Introduction, Key, Limits, NodeId, NodeName, Replica,
+    Value, Version,
+};
+
+const OWNER: NodeId = NodeId(7);
+const LIMITS: Limits = Limits { keys: 100, bytes: 10_000 };
+const LIFE: Generation = Generation(5);
+const PLENTY: usize = 10_000;
+
+/// What an owner does, one version each.
+#[derive(Debug, Clone)]
+enum Deed {
+    Write(Vec<(usize, Option<u8>)>),
+    Collect,
+}
+
+/// An owner with its whole history: what it was after each version, and the newest write of each key.
+struct History {
+    states: Vec<Replica>,
+    newest: BTreeMap<Key, Entry>,
+}
+
+fn key(number: usize) -> Key {
+    Key::new(&format!("k{number}")).unwrap()
+}
+
+fn who() -> Introduction {
+    let name = NodeName::new("ann").unwrap();
+    Introduction { name, address: ([10, 0, 0, 1], 1).into(), heartbeat: Heartbeat(1), age: Duration::ZERO }
+}
+
+fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+    let pair = (0..3_usize, proptest::option::weighted(0.7, any::<u8>()));
+    let write = proptest::collection::btree_map(0..3_usize, pair.prop_map(|(_, value)| value), 1..3);
+    let write = write.prop_map(|pairs| Deed::Write(pairs.into_iter().collect()));
+    proptest::collection::vec(prop_oneof![5 => write, 1 => Just(Deed::Collect)], 1..9)
+}
+
+/// The owner's life, in which each deed takes one version.
+fn live_through(deeds: &[Deed]) -> History {
+    let mut entries: BTreeMap<Key, Entry> = BTreeMap::new();
+    let mut history = History { states: vec![Replica::new(LIFE)], newest: BTreeMap::new() };
+    let mut gc = Version(0);
+    for (number, deed) in deeds.iter().enumerate() {
+        let version = Version(number as u64 + 1);
+        match deed {
+            Deed::Write(pairs) => {
+                for &(number, value) in pairs {
+                    let value = value.map(|value| Value::from([value]));
+                    entries.insert(key(number), Entry { value: value.clone(), version });
+                    history.newest.insert(key(number), Entry { value, version });
+                }
+            }
+            Deed::Collect => {
+                gc = Version(version.0 - 1);
+                entries.retain(|_, entry| entry.value.is_some() || entry.version > gc);
+            }
+        }
+        history.states.push(Replica::restored(LIFE, version, gc, entries.clone()));
+    }
+    history
+}
+
+/// Everything that `from` can tell `to`, cut to `room`.
+fn cut(from: &Replica, to: &Replica, room: usize) -> Option<Delta> {
+    from.cut(OWNER, &who(), Some((to.generation(), to.max_version())), room)
+}
+
+/// `to` after hearing all of `from`.
+fn merged(to: &Replica, from: &Replica) -> Replica {
+    let mut to = to.clone();
+    if let Some(delta) = cut(from, &to, PLENTY) {
+        assert!(matches!(to.apply(&delta, LIMITS), Applied::Taken(_)));
+    }
+    to
+}
+
+/// What a replica promises: for each key whose newest write it has passed, that write.
+fn promised(replica: &Replica, history: &History) -> BTreeMap<Key, Option<Value>> {
+    let passed = history.newest.iter().filter(|(_, entry)| entry.version <= replica.max_version());
+    let shown = |key: &Key| replica.entry(key.as_str()).and_then(|entry| entry.value.clone());
+    passed.map(|(key, _)| (key.clone(), shown(key))).collect()
+}
+
+/// Asserts the promise (PROTOCOL.md, P1).
+fn keeps_its_promise(replica: &Replica, history: &History) {
+    for (key, value) in promised(replica, history) {
+        assert_eq!(value, history.newest[&key].value, "{key} at {}", replica.max_version());
+    }
+}
+
+/// Three replicas and their owner tell each other what they have, in any order, cut anywhere, kept back and repeated.
+fn mix(history: &History, steps: &[(usize, usize, usize, bool)]) -> Vec<Replica> {
+    let mut replicas = vec![Replica::new(LIFE); 3];
+    let mut owner_at = 0;
+    let mut held: Option<(usize, Delta)> = None;
+    for &(from, to, room, hold) in steps {
+        owner_at = (owner_at + room % 3).min(history.states.len() - 1);
+        let teller = if from == 3 { &history.states[owner_at] } else { &replicas[from] };
+        let Some(delta) = cut(teller, &replicas[to], 60 + room) else { continue };
+        let (before, promise) = (replicas[to].max_version(), promised(&replicas[to], history));
+        if hold {
+            held = Some((to, delta));
+            continue;
+        }
+        replicas[to].apply(&delta, LIMITS);
+        if let Some((late_to, late)) = held.take() {
+            replicas[late_to].apply(&late, LIMITS);
+        }
+        assert!(replicas[to].max_version() >= before, "versions never go back");
+        for (key, value) in promise {
+            let now = replicas[to].entry(key.as_str()).and_then(|entry| entry.value.clone());
+            assert_eq!(value, now, "what was settled stays");
+        }
+        replicas.iter().for_each(|replica| keeps_its_promise(replica, history));
+    }
+    replicas
+}
+
+fn steps() -> impl Strategy<Value = Vec<(usize, usize, usize, bool)>> {
+    proptest::collection::vec((0..4_usize, 0..3_usize, 0..90_usize, proptest::bool::weighted(0.2)), 1..30)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn replicas_keep_their_promise_and_only_grow(deeds in deeds(), steps in steps()) {
+        mix(&live_through(&deeds), &steps);
+    }
+
+    #[test]
+    fn merging_is_idempotent_commutative_and_associative(deeds in deeds(), steps in steps()) {
+        let history = live_through(&deeds);
+        let replicas = mix(&history, &steps);
+        let [a, b, c] = [&replicas[0], &replicas[1], &replicas[2]];
+        // What is promised is compared: of a key with a newer write to come, replicas may show different old ones.
+        let view = |replica: &Replica| (replica.max_version(), replica.gc_version(), promised(replica, &history));
+        prop_assert_eq!(&merged(a, a), a);
+        prop_assert_eq!(merged(&merged(a, b), b), merged(a, b));
+        prop_assert_eq!(view(&merged(a, b)), view(&merged(b, a)));
+        prop_assert_eq!(view(&merged(&merged(a, b), c)), view(&merged(a, &merged(b, c))));
+    }
+
+    #[test]
+    fn whoever_hears_all_of_the_owner_is_its_equal(deeds in deeds(), steps in steps()) {
+        let history = live_through(&deeds);
+        let owner = history.states.last().unwrap();
+        for replica in mix(&history, &steps) {
+            let told = merged(&replica, owner);
+            let shown = |replica: &Replica| -> BTreeMap<Key, Entry> {
+                let live = replica.entries().filter(|(_, entry)| entry.value.is_some());
+                live.map(|(key, entry)| (key.clone(), entry.clone())).collect()
+            };
+            prop_assert_eq!(shown(&told), shown(owner));
+            prop_assert_eq!((told.max_version(), told.gc_version()), (owner.max_version(), owner.gc_version()));
+        }
+    }
+}
+
+#[test]
+fn a_later_life_replaces_an_earlier_one_only_from_its_beginning() {
+    let entry = |version| (key(1), Entry { value: Some(Value::from("v")), version: Version(version) });
+    let old = Replica::restored(Generation(1), Version(9), Version(0), [entry(9)]);
+    let new = Replica::restored(Generation(2), Version(3), Version(0), [entry(2)]);
+    let delta = cut(&new, &old, PLENTY).unwrap();
+    let mut replica = old.clone();
+    assert!(matches!(replica.apply(&delta, LIMITS), Applied::Taken(_)));
+    assert_eq!((replica.generation(), replica.max_version()), (Generation(2), Version(3)));
+    let late = cut(&old, &Replica::new(Generation(1)), PLENTY).unwrap();
+    assert_eq!(replica.apply(&late, LIMITS), Applied::Ignored);
+    let tail = new.cut(OWNER, &who(), Some((Generation(2), Version(1))), PLENTY).unwrap();
+    assert_eq!(old.clone().apply(&tail, LIMITS), Applied::Gap);
+}
+
+#[test]
+fn an_owner_beyond_its_limits_is_refused_and_nothing_moves() {
+    let entries =
+        (0..5).map(|n| (key(n), Entry { value: Some(Value::from("v")), version: Version(n as u64 + 1) }));
+    let owner = Replica::restored(LIFE, Version(5), Version(0), entries);
+    let mut replica = Replica::new(LIFE);
+    let delta = cut(&owner, &replica, PLENTY).unwrap();
+    for limits in [Limits { keys: 4, ..LIMITS }, Limits { bytes: 14, ..LIMITS }] {
+        assert_eq!(replica.apply(&delta, limits), Applied::TooLarge);
+        assert_eq!(replica, Replica::new(LIFE));
+    }
+}

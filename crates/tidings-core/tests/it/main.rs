@@ -1,0 +1,4 @@
+//! Properties of the core that hold for all inputs.
+
+mod deltas;
+mod wire;

@@ -1,0 +1,225 @@
+//! Every message survives the wire, nothing else is one, and no message is larger than allowed.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use tidings_core::wire::WireError;
+use tidings_core::{
+    Ack, Body, Config, Delta, Entry, Generation, Gossiper, Head, HeadLine, Heartbeat, Identity, Introduction,
+    Key, Line, Message, Moment, NodeId, NodeName, Refusal, Seal, Sender, Span, Summary, Syn, Time, Value,
+    Version, WallClock, Window,
+};
+
+fn line() -> impl Strategy<Value = Line> {
+    let known = (any::<u64>(), 1..u64::MAX, any::<u64>());
+    let known =
+        known.prop_map(|(id, g, max)| Line { id: NodeId(id), generation: Generation(g), max: Version(max) });
+    prop_oneof![4 => known, 1 => any::<u64>().prop_map(|id| Line::unknown(NodeId(id)))]
+}
+
+fn head() -> impl Strategy<Value = Head> {
+    (1..u64::MAX, any::<u64>()).prop_map(|(g, h)| Head { generation: Generation(g), heartbeat: Heartbeat(h) })
+}
+
+fn head_line() -> impl Strategy<Value = HeadLine> {
+    (any::<u64>(), head(), any::<u32>()).prop_map(|(id, head, age)| HeadLine {
+        id: NodeId(id),
+        generation: head.generation,
+        heartbeat: head.heartbeat,
+        age: Duration::from_millis(age.into()),
+    })
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    btree_map(any::<u64>(), (1..u64::MAX, any::<u64>()), 0..9).prop_map(|lines| Window {
+        first: NodeId(lines.keys().next().copied().unwrap_or(3)),
+        last: NodeId(lines.keys().next_back().copied().unwrap_or(4)),
+        lines: lines
+            .into_iter()
+            .map(|(id, (g, max))| Line { id: NodeId(id), generation: Generation(g), max: Version(max) })
+            .collect(),
+    })
+}
+
+fn address() -> impl Strategy<Value = SocketAddr> {
+    let v4 = (1..=223_u8, any::<[u8; 3]>()).prop_map(|(a, [b, c, d])| [a, b, c, d].into());
+    let v6 = any::<[u16; 7]>().prop_map(|[b, c, d, e, f, g, h]| [0xfd00, b, c, d, e, f, g, h].into());
+    (prop_oneof![v4, v6], 1..=u16::MAX)
+        .prop_map(|(ip, port): (std::net::IpAddr, u16)| SocketAddr::new(ip, port))
+}
+
+fn introduction() -> impl Strategy<Value = Introduction> {
+    ("[A-Za-z0-9._-]{1,64}", address(), any::<u64>(), any::<u32>()).prop_map(|(name, address, h, age)| {
+        Introduction {
+            name: NodeName::new(&name).unwrap(),
+            address,
+            heartbeat: Heartbeat(h),
+            age: Duration::from_millis(age.into()),
+        }
+    })
+}
+
+fn delta() -> impl Strategy<Value = Delta> {
+    let entries = btree_set("[a-zé/]{1,12}", 0..5);
+    let values = vec((0..3_u64, option::of(vec(any::<u8>(), 0..40))), 5);
+    let numbers = (any::<u64>(), 1..u64::MAX, 0..1_000_u64, 0..1_000_u64, any::<bool>());
+    (introduction(), entries, values, numbers).prop_map(
+        |(who, keys, values, (owner, g, base, more, reset))| {
+            let after = if reset { 0 } else { base };
+            let mut version = after;
+            let mut entries = Vec::new();
+            for (key, (step, value)) in keys.iter().zip(values) {
+                version += step.max(u64::from(version == 0));
+                let value = value.map(Value::from);
+                entries.push((Key::new(key).unwrap(), Entry { value, version: Version(version) }));
+            }
+            Delta {
+                owner: NodeId(owner),
+                generation: Generation(g),
+                introduction: (after == 0).then_some(who),
+                span: if reset { Span::Reset } else { Span::After(Version(after)) },
+                through: Version(version + more),
+                gc: Version(more),
+                max: Version(version + 2 * more),
+                entries,
+            }
+        },
+    )
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let sender = (any::<u64>(), head(), any::<u64>());
+    let sender = sender.prop_map(|(id, head, max)| Sender { id: NodeId(id), head, max: Version(max) });
+    let syn = (any::<u64>(), vec(head_line(), 0..9), vec(line(), 0..9), option::of(window()));
+    let syn = syn
+        .prop_map(|(s, heads, lines, window)| Body::Syn(Syn { summary: Summary(s), heads, lines, window }));
+    let ack = (any::<u64>(), vec(head_line(), 0..9), vec(line(), 0..9), vec(delta(), 0..4));
+    let ack = ack
+        .prop_map(|(s, heads, lines, deltas)| Body::Ack(Ack { summary: Summary(s), heads, lines, deltas }));
+    let ack2 = vec(delta(), 0..4).prop_map(Body::Ack2);
+    let refusal = (any::<u64>(), vec(address(), 0..4))
+        .prop_map(|(clock, others)| Body::Refusal(Refusal { clock: WallClock(clock), others }));
+    (sender, any::<u32>(), prop_oneof![syn, ack, ack2, refusal])
+        .prop_map(|(sender, exchange, body)| Message { sender, exchange, body })
+}
+
+fn now() -> Time {
+    Time { moment: Moment::from_micros(5_000_000), wall: WallClock(1_800_000_000_000) }
+}
+
+fn gossiper(datagram: usize) -> Gossiper {
+    let me = Identity { name: NodeName::new("me").unwrap(), address: ([10, 0, 0, 1], 1).into(), saved: None };
+    Gossiper::new(Config { datagram, ..Config::new("test") }, me, 1, now()).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn every_message_survives_the_wire(message in message()) {
+        let seal = Seal::new("test");
+        prop_assert_eq!(seal.decode(&seal.encode(&message)), Ok(message));
+    }
+
+    #[test]
+    fn another_cluster_reads_nothing(message in message()) {
+        let bytes = Seal::new("test").encode(&message);
+        prop_assert_eq!(Seal::new("other").decode(&bytes), Err(WireError::Cluster));
+    }
+
+    #[test]
+    fn a_flipped_bit_is_seen(message in message(), at in any::<prop::sample::Index>()) {
+        let seal = Seal::new("test");
+        let mut bytes = seal.encode(&message);
+        let bit = at.index(8 * bytes.len());
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        prop_assert!(seal.decode(&bytes).is_err(), "bit {}", bit);
+    }
+
+    #[test]
+    fn a_message_cut_short_is_none(message in message(), at in any::<prop::sample::Index>()) {
+        let seal = Seal::new("test");
+        let bytes = seal.encode(&message);
+        prop_assert!(seal.decode(&bytes[..at.index(bytes.len())]).is_err());
+    }
+
+    /// Bytes with a proper checksum, but changed before it was made: they are refused, or harmless.
+    #[test]
+    fn no_bytes_make_decoding_or_hearing_panic(
+        message in message(),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        tail in vec(any::<u8>(), 0..6),
+    ) {
+        let seal = Seal::new("test");
+        let mut bytes = seal.encode(&message);
+        bytes.extend(tail);
+        for (at, byte) in changes {
+            let at = 11 + at.index(bytes.len() - 11);
+            bytes[at] = byte;
+        }
+        seal.reseal(&mut bytes);
+        if let Ok(message) = seal.decode(&bytes) {
+            let mut node = gossiper(1_200);
+            let _ = node.handle_message(now(), ([10, 0, 0, 9], 9).into(), message);
+            while let Some(answer) = node.poll_transmit() {
+                prop_assert!(seal.encode(&answer.message).len() <= 1_200);
+            }
+        }
+    }
+
+    /// R58: whatever a node holds and whatever it is asked, no datagram is larger than configured.
+    #[test]
+    fn no_datagram_is_larger_than_configured(
+        told in vec(delta(), 0..60),
+        asked in vec(message(), 1..6),
+        datagram in 512..1_500_usize,
+    ) {
+        let (seal, from) = (Seal::new("test"), SocketAddr::from(([10, 0, 0, 9], 9)));
+        let mut node = gossiper(datagram);
+        let believable = |mut message: Message| {
+            message.sender.head = Head { generation: Generation(1_799_999_999_999), heartbeat: Heartbeat(1) };
+            message.sender.max = Version(9);
+            message
+        };
+        for mut delta in told {
+            delta.generation = Generation(1_799_999_999_000);
+            if let Some(who) = &mut delta.introduction {
+                delta.owner = who.name.id();
+                who.heartbeat = Heartbeat(7);
+            }
+            let message = Message { sender: asked[0].sender, exchange: 1, body: Body::Ack2(vec![delta]) };
+            let _ = node.handle_message(now(), from, believable(message));
+        }
+        for message in asked {
+            let _ = node.handle_message(now(), from, believable(message));
+        }
+        node.handle_seeds(vec![from]);
+        node.handle_timeout(now());
+        let mut answers = 0;
+        while let Some(answer) = node.poll_transmit() {
+            let len = seal.encode(&answer.message).len();
+            prop_assert!(len <= datagram, "{} of {} bytes: {:?}", len, datagram, answer.message);
+            answers += 1;
+        }
+        prop_assert!(answers > 0);
+    }
+}
+
+/// A later release adds sections: this one skips them.
+#[test]
+fn sections_that_are_not_known_are_skipped() {
+    let seal = Seal::new("test");
+    let sender = Sender {
+        id: NodeId(1),
+        head: Head { generation: Generation(2), heartbeat: Heartbeat(3) },
+        max: Version(4),
+    };
+    let message = Message { sender, exchange: 5, body: Body::Ack2(Vec::new()) };
+    let mut bytes = seal.encode(&message);
+    bytes.extend([200, 0, 2, 7, 7]);
+    seal.reseal(&mut bytes);
+    assert_eq!(seal.decode(&bytes), Ok(message));
+}

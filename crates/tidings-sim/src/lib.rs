@@ -1,0 +1,30 @@
+//! Clusters of Tidings nodes in virtual time: latency, loss, partitions, crashes, all from one seed.
+//!
+//! A [`Simulation`] runs many cores, the real ones, and passes every message through their encoder and decoder. What
+//! happens next is taken from one queue, ordered by time and, at the same time, by what was put in first; every
+//! chance is drawn from one seed. The same seed gives the same [trace](Simulation::trace), byte for byte, on every
+//! machine.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tidings_core::Config;
+//! use tidings_sim::Simulation;
+//!
+//! let mut sim = Simulation::new(7);
+//! let ann = sim.start("ann", Config::new("example"), &[]);
+//! let bob = sim.start("bob", Config::new("example"), &[ann]);
+//! sim.set(ann, "color", "green");
+//! let took = sim.until(Duration::from_secs(10), |sim| sim.value(bob, ann, "color").is_some());
+//! assert!(took.is_some());
+//! ```
+
+mod network;
+mod node;
+mod simulation;
+mod trace;
+mod warm;
+
+pub use network::{Network, Share};
+pub use node::{Disk, Place};
+pub use simulation::Simulation;
+pub use trace::Counts;

@@ -1,0 +1,422 @@
+//! The world: one queue, one clock, one seed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tidings_core::{
+    Config, Event, Gossiper, Identity, Key, Moment, NodeName, PersistMark, Rng, Seal, Shown, Value,
+};
+
+use crate::network::Network;
+use crate::node::{Disk, Place, SimNode};
+use crate::trace::{Counts, Trace};
+
+/// A cluster in virtual time.
+#[derive(Debug)]
+pub struct Simulation {
+    /// The network, to be changed at will.
+    pub network: Network,
+    rng: Rng,
+    now: Moment,
+    queue: BinaryHeap<Reverse<Happening>>,
+    sequence: u64,
+    pub(crate) nodes: Vec<SimNode>,
+    counts: Counts,
+    trace: Trace,
+    /// The nodes that something happened to since somebody looked.
+    touched: BTreeSet<Place>,
+}
+
+/// Something that will happen to a node. Ordered by time, then by the order in which it was put in.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Happening {
+    at: Moment,
+    sequence: u64,
+    to: Place,
+    what: What,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Arrival { from: SocketAddr, bytes: Vec<u8> },
+    Saved { life: u32, mark: PersistMark },
+    Wake { life: u32 },
+}
+
+impl Simulation {
+    /// An empty world in which every chance comes from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            network: Network::default(),
+            rng: Rng::new(seed),
+            now: Moment::default(),
+            queue: BinaryHeap::new(),
+            sequence: 0,
+            nodes: Vec::new(),
+            counts: Counts::default(),
+            trace: Trace::default(),
+            touched: BTreeSet::new(),
+        }
+    }
+
+    /// Keeps a trace from now on.
+    pub fn keep_trace(&mut self) {
+        self.trace.0.get_or_insert_default();
+    }
+
+    /// The trace: a line for each datagram sent, each event and each crash, if it was kept.
+    #[must_use]
+    pub fn trace(&self) -> &str {
+        self.trace.0.as_deref().unwrap_or_default()
+    }
+
+    /// What time it is, from zero on.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.now.since(Moment::default())
+    }
+
+    /// How much went over the network so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// All nodes that were ever started.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place> {
+        (0..self.nodes.len()).map(Place).collect()
+    }
+
+    // What is done to nodes.
+
+    /// Starts a new node, on an empty disk, with `seeds` to begin with. It may name places that don't exist yet.
+    ///
+    /// # Panics
+    /// If the name is none, or the configuration cannot work.
+    pub fn start(&mut self, name: &str, config: Config, seeds: &[Place]) -> Place {
+        let place = Place(self.nodes.len());
+        self.nodes.push(SimNode {
+            name: NodeName::new(name).expect("a simulated node has a proper name"),
+            seal: Seal::new(&config.cluster),
+            config,
+            seeds: seeds.to_vec(),
+            core: None,
+            disk: None,
+            skew: 0,
+            life: 0,
+            wake: Moment::NEVER,
+            paused: None,
+            events: Vec::new(),
+        });
+        self.boot(place);
+        place
+    }
+
+    /// Kills a node: what it had not saved is gone, and so is what waited for it.
+    pub fn crash(&mut self, place: Place) {
+        self.trace.line(self.now, place, format_args!("crash"));
+        let node = &mut self.nodes[place.0];
+        (node.core, node.paused) = (None, None);
+    }
+
+    /// Starts a crashed node again.
+    ///
+    /// # Panics
+    /// If it runs.
+    pub fn restart(&mut self, place: Place, disk: Disk) {
+        assert!(!self.is_up(place), "a node that runs is not started again");
+        if disk == Disk::Lost {
+            self.nodes[place.0].disk = None;
+        }
+        self.boot(place);
+    }
+
+    /// Sets a node's wall clock ahead of the world's, or behind it, by so many milliseconds.
+    pub fn skew(&mut self, place: Place, milliseconds: i64) {
+        self.nodes[place.0].skew = milliseconds;
+    }
+
+    /// Stops a node's processor. Datagrams for it wait.
+    pub fn pause(&mut self, place: Place) {
+        self.trace.line(self.now, place, format_args!("pause"));
+        self.nodes[place.0].paused.get_or_insert_default();
+    }
+
+    /// Lets a paused node run again: it finds all datagrams that waited at once.
+    pub fn resume(&mut self, place: Place) {
+        self.trace.line(self.now, place, format_args!("resume"));
+        let waiting = self.nodes[place.0].paused.take().unwrap_or_default();
+        for (from, bytes) in waiting {
+            self.arrive(place, from, &bytes);
+        }
+        self.wake(place);
+    }
+
+    /// Sets a key of a node.
+    ///
+    /// # Panics
+    /// If the node refuses the write, or is down.
+    pub fn set(&mut self, place: Place, key: &str, value: &str) {
+        self.set_many(place, &[(key, value)]);
+    }
+
+    /// Sets keys of a node in one version.
+    ///
+    /// # Panics
+    /// If the node refuses the write, or is down.
+    pub fn set_many(&mut self, place: Place, pairs: &[(&str, &str)]) {
+        let pair = |(key, value): &(&str, &str)| (Key::new(key).expect("a proper key"), Value::from(value));
+        let pairs: Vec<_> = pairs.iter().map(pair).collect();
+        self.tell(place, |core, now| core.set(now, pairs)).expect("the write is accepted");
+    }
+
+    /// Lets a node announce that it leaves.
+    ///
+    /// # Panics
+    /// If it is down.
+    pub fn leave(&mut self, place: Place) {
+        self.tell(place, Gossiper::leave);
+    }
+
+    /// Deletes a key of a node.
+    ///
+    /// # Panics
+    /// If the node refuses, or is down.
+    pub fn delete(&mut self, place: Place, key: &str) {
+        let key = Key::new(key).expect("a proper key");
+        self.tell(place, |core, now| core.delete(now, key)).expect("the delete is accepted");
+    }
+
+    /// Puts a datagram in front of a node, as if it had just come from `from`.
+    pub fn inject(&mut self, place: Place, from: SocketAddr, bytes: &[u8]) {
+        self.arrive(place, from, bytes);
+    }
+
+    // What is looked at.
+
+    /// The core of a node.
+    ///
+    /// # Panics
+    /// If it is down.
+    #[must_use]
+    pub fn core(&self, place: Place) -> &Gossiper {
+        self.nodes[place.0].core.as_ref().expect("the node is up")
+    }
+
+    /// Whether a node runs.
+    #[must_use]
+    pub fn is_up(&self, place: Place) -> bool {
+        self.nodes[place.0].core.is_some()
+    }
+
+    /// A node's name.
+    #[must_use]
+    pub fn name(&self, place: Place) -> &NodeName {
+        &self.nodes[place.0].name
+    }
+
+    /// What `viewer` sees under `key` of `owner`.
+    #[must_use]
+    pub fn value(&self, viewer: Place, owner: Place, key: &str) -> Option<Shown> {
+        Some(self.core(viewer).value(self.name(owner), key)?.1)
+    }
+
+    /// How `viewer` sees `subject`; `None` if it does not know it.
+    #[must_use]
+    pub fn member(&self, viewer: Place, subject: Place) -> Option<tidings_core::Member> {
+        Some(self.core(viewer).state(self.name(subject), self.now)?.member)
+    }
+
+    /// What a node said so far, and when.
+    #[must_use]
+    pub fn events(&self, place: Place) -> &[(Moment, Event)] {
+        &self.nodes[place.0].events
+    }
+
+    /// Whether all nodes that are up hold the same, and have the same of the others.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        let mut digests = self.nodes.iter().filter_map(|node| node.core.as_ref()).map(Gossiper::digest);
+        let first = digests.next();
+        digests.all(|digest| Some(digest) == first)
+    }
+
+    // How time passes.
+
+    /// Lets `span` pass.
+    pub fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Lets time pass until `done`, for `limit` at most. Returns how long it took, or `None` if it never came to it.
+    pub fn until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> Option<Duration> {
+        let (start, end) = (self.now, self.now + limit);
+        while !done(self) {
+            if !self.step(end) {
+                self.now = end;
+                return None;
+            }
+        }
+        Some(self.now.since(start))
+    }
+
+    /// Lets time pass until `holds` of each of `places`, for `limit` at most. It is asked of a node only after
+    /// something happened to it. Returns how long it took for each, in order of time; fewer than there are places if
+    /// not all came to it.
+    pub fn until_each(
+        &mut self,
+        places: &[Place],
+        limit: Duration,
+        holds: impl Fn(&Gossiper) -> bool,
+    ) -> Vec<Duration> {
+        let (start, end) = (self.now, self.now + limit);
+        let mut waiting: BTreeSet<Place> = places.iter().copied().collect();
+        let mut times = Vec::new();
+        self.touched = waiting.clone();
+        loop {
+            for place in std::mem::take(&mut self.touched) {
+                let core = self.nodes[place.0].core.as_ref();
+                if waiting.contains(&place) && core.is_some_and(&holds) {
+                    waiting.remove(&place);
+                    times.push(self.now.since(start));
+                }
+            }
+            if waiting.is_empty() || !self.step(end) {
+                return times;
+            }
+        }
+    }
+
+    /// Lets the next thing happen, if it does before `end`.
+    fn step(&mut self, end: Moment) -> bool {
+        if self.queue.peek().is_none_or(|Reverse(next)| next.at > end) {
+            return false;
+        }
+        let Some(Reverse(Happening { at, to, what, .. })) = self.queue.pop() else { return false };
+        self.now = at;
+        self.touched.insert(to);
+        match what {
+            What::Arrival { from, bytes } => self.arrive(to, from, &bytes),
+            What::Saved { life, mark } if self.nodes[to.0].life == life => self.saved(to, mark),
+            What::Wake { life } if self.nodes[to.0].life == life && self.nodes[to.0].wake == at => {
+                self.wake(to);
+            }
+            What::Saved { .. } | What::Wake { .. } => {}
+        }
+        true
+    }
+
+    fn boot(&mut self, place: Place) {
+        self.trace.line(self.now, place, format_args!("start"));
+        let rng_seed = self.rng.word();
+        let now = self.now;
+        let node = &mut self.nodes[place.0];
+        node.life += 1;
+        let saved = node.disk.clone();
+        let me = Identity { name: node.name.clone(), address: place.address(), saved };
+        let core = Gossiper::new(node.config.clone(), me, rng_seed, node.time(now));
+        let mut core = core.expect("the configuration works");
+        core.handle_seeds(node.seeds.iter().map(|seed| seed.address()).collect());
+        node.core = Some(core);
+        node.wake = Moment::NEVER;
+        self.drain(place);
+    }
+
+    fn wake(&mut self, place: Place) {
+        if self.nodes[place.0].paused.is_none() && self.is_up(place) {
+            self.tell(place, Gossiper::handle_timeout);
+        }
+    }
+
+    fn saved(&mut self, place: Place, mark: PersistMark) {
+        if self.is_up(place) {
+            self.tell(place, |core, now| core.handle_persisted(now, mark));
+        }
+    }
+
+    fn arrive(&mut self, place: Place, from: SocketAddr, bytes: &[u8]) {
+        let node = &mut self.nodes[place.0];
+        if let Some(waiting) = &mut node.paused {
+            return VecDeque::push_back(waiting, (from, bytes.to_vec()));
+        }
+        if node.core.is_none() {
+            return;
+        }
+        match node.seal.decode(bytes) {
+            Ok(message) => {
+                let heard = self.tell(place, |core, now| core.handle_message(now, from, message));
+                self.counts.refused += u64::from(heard.is_err());
+            }
+            Err(_) => self.counts.refused += 1,
+        }
+    }
+
+    /// Tells a core something, and does all that it says then.
+    pub(crate) fn tell<T>(
+        &mut self,
+        place: Place,
+        something: impl FnOnce(&mut Gossiper, tidings_core::Time) -> T,
+    ) -> T {
+        let node = &mut self.nodes[place.0];
+        let now = node.time(self.now);
+        let result = something(node.core.as_mut().expect("the node is up"), now);
+        self.touched.insert(place);
+        self.drain(place);
+        result
+    }
+
+    fn drain(&mut self, place: Place) {
+        let now = self.now;
+        loop {
+            let node = &mut self.nodes[place.0];
+            let Some(core) = &mut node.core else { return };
+            if let Some(event) = core.poll_event() {
+                self.trace.line(now, place, format_args!("{} {:?}", event.node, event.kind));
+                node.events.push((now, event));
+            } else if let Some(persist) = core.poll_persist() {
+                node.disk = Some(persist.saved);
+                let what = What::Saved { life: node.life, mark: persist.mark };
+                self.put(now + SimNode::SAVING, place, what);
+            } else if let Some(sent) = core.poll_transmit() {
+                let bytes = node.seal.encode(&sent.message);
+                assert!(bytes.len() <= node.config.datagram, "a datagram of {} bytes", bytes.len());
+                self.counts.sent(&sent.message, bytes.len());
+                self.send(place, sent.to, bytes);
+            } else {
+                break;
+            }
+        }
+        let node = &mut self.nodes[place.0];
+        let wake = node.core.as_ref().map_or(Moment::NEVER, Gossiper::poll_timeout).max(now);
+        if wake != node.wake && wake < Moment::NEVER {
+            node.wake = wake;
+            let what = What::Wake { life: node.life };
+            self.put(wake, place, what);
+        }
+    }
+
+    fn send(&mut self, from: Place, to: SocketAddr, bytes: Vec<u8>) {
+        let Some(to) = Place::at(to).filter(|to| to.0 < self.nodes.len()) else { return };
+        let arrivals = self.network.arrivals(&mut self.rng, from, to);
+        self.trace.line(
+            self.now,
+            from,
+            format_args!("-> {} {} bytes, {} arrive", to.0, bytes.len(), arrivals.len()),
+        );
+        for after in arrivals {
+            let what = What::Arrival { from: from.address(), bytes: bytes.clone() };
+            self.put(self.now + after, to, what);
+        }
+    }
+
+    fn put(&mut self, at: Moment, to: Place, what: What) {
+        self.queue.push(Reverse(Happening { at, sequence: self.sequence, to, what }));
+        self.sequence += 1;
+    }
+}

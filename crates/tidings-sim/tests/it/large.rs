@@ -1,0 +1,36 @@
+//! Three thousand nodes: no datagram grows with them.
+
+use tidings_core::{Moment, Standing};
+use tidings_sim::{Place, Simulation};
+
+use crate::{MINUTE, SECOND, config, live};
+
+#[test]
+fn three_thousand_nodes_take_in_a_newcomer_and_a_write() {
+    let mut sim = Simulation::new(3_000);
+    sim.network.latency = (SECOND / 100, SECOND / 10);
+    let nodes = sim.start_warm(3_000, &config());
+    assert_eq!(live(&sim, nodes[2_999]), 3_000);
+
+    let newcomer = sim.start("newcomer", config(), &[nodes[7]]);
+    let name = sim.name(newcomer).clone();
+    let learnt = sim.until_each(&nodes, MINUTE, |core| core.state(&name, Moment::default()).is_some());
+    assert_eq!(learnt.len(), nodes.len(), "the newcomer is learnt by all");
+    let learns = |core: &tidings_core::Gossiper| core.counts()[0] == (Standing::Live, 3_001);
+    let learns = sim.until_each(&[newcomer], 5 * MINUTE, learns);
+
+    let writer = nodes[1_234];
+    let owner = sim.name(writer).clone();
+    sim.set(writer, "key", "value");
+    let all: Vec<Place> = sim.places();
+    let reached = sim.until_each(&all, MINUTE, |core| core.value(&owner, "key").is_some());
+    assert_eq!(reached.len(), all.len(), "the write reaches all");
+    assert!(sim.counts().largest <= 1_200, "{} bytes", sim.counts().largest);
+    println!(
+        "learnt by all after {:?}, learns all after {:?}, a write reaches all after {:?}; largest datagram {} bytes",
+        learnt.last().unwrap(),
+        learns.last().expect("the newcomer learns all"),
+        reached.last().unwrap(),
+        sim.counts().largest
+    );
+}

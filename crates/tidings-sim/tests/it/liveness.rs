@@ -1,0 +1,114 @@
+//! Who is given up, and who is not.
+
+use std::time::Duration;
+
+use tidings_core::{Cause, EventKind, Standing};
+use tidings_sim::{Disk, Place, Share, Simulation};
+
+use crate::{MINUTE, SECOND, cluster, config, standing};
+
+/// How often `viewer` gave somebody up, since `from`.
+fn convictions(sim: &Simulation, viewer: Place, from: Duration) -> usize {
+    let from = tidings_core::Moment::default() + from;
+    let events = sim.events(viewer).iter().filter(|(at, _)| *at >= from);
+    events.filter(|(_, event)| matches!(event.kind, EventKind::Unreachable { .. })).count()
+}
+
+#[test]
+fn a_crash_is_seen_by_all_and_so_is_the_return() {
+    let mut sim = Simulation::new(1);
+    let nodes = cluster(&mut sim, 5, &config());
+    sim.set(nodes[4], "color", "green");
+    sim.run(MINUTE);
+    sim.crash(nodes[4]);
+    let down = |sim: &Simulation| {
+        nodes[..4].iter().all(|&n| standing(sim, n, nodes[4]) == Some(Standing::Unreachable))
+    };
+    let took = sim.until(5 * MINUTE, down).expect("all see it");
+    assert!(took < 30 * SECOND, "{took:?}");
+    assert_eq!(sim.value(nodes[0], nodes[4], "color").unwrap().value.as_str(), Some("green"));
+    let before = sim.member(nodes[0], nodes[4]).unwrap().generation;
+    sim.restart(nodes[4], Disk::Lost);
+    let up =
+        |sim: &Simulation| nodes[..4].iter().all(|&n| standing(sim, n, nodes[4]) == Some(Standing::Live));
+    sim.until(MINUTE, up).expect("all see that, too");
+    assert!(sim.member(nodes[0], nodes[4]).unwrap().generation > before);
+}
+
+#[test]
+fn the_survivor_of_two_still_convicts() {
+    let mut sim = Simulation::new(2);
+    let nodes = cluster(&mut sim, 2, &config());
+    sim.run(MINUTE);
+    sim.crash(nodes[1]);
+    let gone = |sim: &Simulation| standing(sim, nodes[0], nodes[1]) == Some(Standing::Unreachable);
+    let took = sim.until(MINUTE, gone).expect("it is given up");
+    assert!(took < 10 * SECOND, "{took:?}: its own attempts are enough where there is nobody to ask");
+    let (_, last) = sim.events(nodes[0]).last().unwrap();
+    assert!(matches!(last.kind, EventKind::Unreachable { cause: Cause::Attempts, .. }), "{last:?}");
+}
+
+#[test]
+fn a_departure_is_no_crash() {
+    let mut sim = Simulation::new(3);
+    let nodes = cluster(&mut sim, 6, &config());
+    sim.set(nodes[2], "color", "green");
+    sim.run(10 * SECOND);
+    sim.leave(nodes[2]);
+    sim.until(10 * SECOND, |sim| sim.core(nodes[2]).has_left()).expect("it is announced");
+    sim.crash(nodes[2]);
+    let others: Vec<_> = nodes.iter().copied().filter(|&node| node != nodes[2]).collect();
+    let seen =
+        |sim: &Simulation| others.iter().all(|&n| standing(sim, n, nodes[2]) == Some(Standing::Departed));
+    sim.until(MINUTE, seen).expect("all know");
+    let since = sim.now();
+    sim.run(5 * MINUTE);
+    assert!(seen(&sim), "and it stays so");
+    assert!(others.iter().all(|&node| convictions(&sim, node, since) == 0));
+}
+
+/// R46: a node that slept convicts nobody for what it did not hear.
+#[test]
+fn r46_a_sleeper_convicts_nobody() {
+    for (seed, seconds) in [1, 3, 10, 30, 60].into_iter().enumerate() {
+        let mut sim = Simulation::new(460 + seed as u64);
+        let nodes = cluster(&mut sim, 8, &config());
+        sim.run(MINUTE);
+        sim.pause(nodes[3]);
+        sim.run(Duration::from_secs(seconds));
+        let woke = sim.now();
+        sim.resume(nodes[3]);
+        sim.run(2 * MINUTE);
+        assert_eq!(convictions(&sim, nodes[3], woke), 0, "after {seconds} s");
+        assert!(nodes.iter().all(|&node| standing(&sim, node, nodes[3]) == Some(Standing::Live)));
+    }
+}
+
+#[test]
+fn a_quarter_of_all_messages_lost_for_an_hour_convicts_nobody() {
+    for count in [2, 5, 32] {
+        let mut sim = Simulation::new(250 + count as u64);
+        sim.network.latency = (SECOND / 1_000, SECOND / 50);
+        let nodes = cluster(&mut sim, count, &config());
+        sim.network.loss = Share(250);
+        let since = sim.now();
+        sim.run(60 * MINUTE);
+        assert!(nodes.iter().all(|&node| convictions(&sim, node, since) == 0), "{count} nodes");
+    }
+}
+
+/// A newcomer hears of a node that died long ago, from others who know it: it never takes it for live.
+#[test]
+fn a_newcomer_does_not_take_the_dead_for_live() {
+    let mut sim = Simulation::new(5);
+    let nodes = cluster(&mut sim, 5, &config());
+    sim.crash(nodes[4]);
+    sim.run(2 * MINUTE);
+    let newcomer = sim.start("newcomer", config(), &[nodes[0]]);
+    sim.until(MINUTE, |sim| standing(sim, newcomer, nodes[4]).is_some()).expect("it hears of it");
+    sim.run(MINUTE);
+    assert_eq!(standing(&sim, newcomer, nodes[4]), Some(Standing::Unreachable));
+    let revived = |kind: &EventKind| matches!(kind, EventKind::Live);
+    let name = sim.name(nodes[4]);
+    assert!(!sim.events(newcomer).iter().any(|(_, event)| event.node == *name && revived(&event.kind)));
+}

@@ -1,0 +1,123 @@
+//! Crashes, restarts, clocks that went wrong, disks that were lost.
+
+use std::time::Duration;
+
+use tidings_core::{Config, Generation, Standing};
+use tidings_sim::{Disk, Place, Simulation};
+
+use crate::{MINUTE, SECOND, cluster, config, durable, knows_all, standing, text};
+
+const HOUR: i64 = 3_600_000;
+const YEAR: i64 = 365 * 24 * HOUR;
+
+/// Crashes the last of `nodes`, sets its clock, starts it again, and waits until all are one.
+fn reboot(sim: &mut Simulation, nodes: &[Place], disk: Disk, skew: i64) -> (Generation, Generation) {
+    let last = *nodes.last().unwrap();
+    let before = sim.core(last).generation();
+    sim.crash(last);
+    sim.run(30 * SECOND);
+    sim.skew(last, skew);
+    sim.restart(last, disk);
+    sim.run(SECOND);
+    sim.set(last, "life", "second");
+    let done = |sim: &Simulation| {
+        knows_all(sim, nodes) && sim.is_equal() && text(sim, nodes[0], last, "life").is_some()
+    };
+    sim.until(2 * MINUTE, done).expect("all converge");
+    (before, sim.core(last).generation())
+}
+
+#[test]
+fn a_crash_a_restart_an_empty_disk_and_a_new_node_all_converge() {
+    let mut sim = Simulation::new(1);
+    let mut nodes = cluster(&mut sim, 6, &durable());
+    let last = nodes[5];
+    sim.set(last, "kept", "yes");
+    sim.run(10 * SECOND);
+    let (before, after) = reboot(&mut sim, &nodes, Disk::Kept, 0);
+    assert!(after > before);
+    assert_eq!(text(&sim, nodes[0], last, "kept").as_deref(), Some("yes"), "what was on disk is there again");
+    let (before, after) = reboot(&mut sim, &nodes, Disk::Lost, 0);
+    assert!(after > before);
+    assert_eq!(text(&sim, nodes[0], last, "kept"), None, "what was lost is gone everywhere");
+    nodes.push(sim.start("newcomer", durable(), &[nodes[0]]));
+    sim.until(MINUTE, |sim| knows_all(sim, &nodes) && sim.is_equal()).expect("the new node learns all");
+}
+
+/// R02: the bound on generations does not age: a node is welcome after 400 days of its life.
+#[test]
+fn r02_a_restart_after_more_than_a_year_is_accepted() {
+    let mut sim = Simulation::new(2);
+    let config = Config { interval: Duration::from_secs(3_600), ..config() };
+    let nodes: Vec<_> =
+        (0..3).map(|n| sim.start(&format!("node-{n}"), config.clone(), &[Place(0)])).collect();
+    sim.run(400 * 24 * 60 * MINUTE);
+    assert!(knows_all(&sim, &nodes));
+    let before = sim.core(nodes[2]).generation();
+    sim.crash(nodes[2]);
+    sim.restart(nodes[2], Disk::Lost);
+    sim.run(24 * 60 * MINUTE);
+    assert!(knows_all(&sim, &nodes));
+    assert!(sim.member(nodes[0], nodes[2]).unwrap().generation > before);
+}
+
+/// R03: a clock that was set back, with what was saved and without.
+#[test]
+fn r03_a_restart_with_an_older_clock_is_accepted() {
+    for (seed, disk) in [Disk::Kept, Disk::Lost].into_iter().enumerate() {
+        let mut sim = Simulation::new(30 + seed as u64);
+        let nodes = cluster(&mut sim, 5, &durable());
+        let (before, after) = reboot(&mut sim, &nodes, disk, -HOUR);
+        assert!(after > before, "{disk:?}");
+    }
+}
+
+/// A clock ten years ahead at one start: two peers refuse it, and the node falls back to what they can believe.
+#[test]
+fn a_boot_with_a_clock_ten_years_ahead_does_not_exclude() {
+    for disk in [Disk::Kept, Disk::Lost] {
+        let mut sim = Simulation::new(10);
+        let nodes = cluster(&mut sim, 5, &durable());
+        let (before, after) = reboot(&mut sim, &nodes, disk, 10 * YEAR);
+        assert!(after > before && after.0 < before.0 + 600_000, "{before} {after}");
+        assert!(sim.counts().refusals >= 2);
+        sim.run(2 * MINUTE);
+        reboot(&mut sim, &nodes, Disk::Kept, 0);
+    }
+}
+
+/// R08: leaves, is back after 50 milliseconds, and joins through peers that may have heard of the departure or not.
+#[test]
+fn r08_a_quick_return_after_leaving_is_a_new_life() {
+    for seed in 0..20 {
+        let mut sim = Simulation::new(800 + seed);
+        sim.network.latency = (SECOND / 1_000, SECOND / 5);
+        let nodes = cluster(&mut sim, 6, &durable());
+        let last = nodes[5];
+        let before = sim.core(last).generation();
+        sim.leave(last);
+        sim.until(10 * SECOND, |sim| sim.core(last).has_left()).expect("it is announced");
+        sim.crash(last);
+        sim.run(Duration::from_millis(50));
+        sim.restart(last, if seed % 2 == 0 { Disk::Kept } else { Disk::Lost });
+        sim.until(MINUTE, |sim| knows_all(sim, &nodes) && sim.is_equal()).expect("it is back");
+        sim.run(MINUTE);
+        assert!(knows_all(&sim, &nodes), "and stays");
+        assert!(sim.member(nodes[0], last).unwrap().generation > before);
+    }
+}
+
+/// Nothing is told before it is safe: a node that crashes while it saves has told nobody of the write.
+#[test]
+fn a_write_is_seen_by_others_only_once_it_is_on_disk() {
+    let mut sim = Simulation::new(6);
+    let nodes = cluster(&mut sim, 3, &durable());
+    sim.set(nodes[2], "color", "green");
+    assert_eq!(text(&sim, nodes[2], nodes[2], "color"), None, "it is not safe yet");
+    sim.run(Duration::from_millis(5));
+    assert_eq!(text(&sim, nodes[2], nodes[2], "color").as_deref(), Some("green"));
+    sim.crash(nodes[2]);
+    sim.restart(nodes[2], Disk::Kept);
+    sim.until(MINUTE, |sim| text(sim, nodes[0], nodes[2], "color").is_some()).expect("it is told after all");
+    assert_eq!(standing(&sim, nodes[0], nodes[2]), Some(Standing::Live));
+}

@@ -1,0 +1,158 @@
+//! How a node is started.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tidings_core::{Config, Gossiper, Identity, NodeName, Seal};
+use tokio::net::UdpSocket;
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::clock::Clock;
+use crate::disk::{Disk, Found};
+use crate::driver::Driver;
+use crate::error::Error;
+use crate::events;
+use crate::node::Node;
+use crate::seeds::{self, Seed};
+
+/// A node to be: see [`Node::builder`].
+#[derive(Debug, Clone)]
+pub struct Builder {
+    name: String,
+    config: Config,
+    listen: SocketAddr,
+    advertise: Option<SocketAddr>,
+    seeds: Vec<String>,
+    data_dir: Option<PathBuf>,
+    rng_seed: Option<u64>,
+}
+
+/// How many commands wait for the node before callers do.
+const COMMANDS: usize = 256;
+
+impl Builder {
+    pub(crate) fn new(name: String) -> Self {
+        let listen = (Ipv4Addr::LOCALHOST, 8434).into();
+        let config = Config::new("tidings");
+        Self { name, config, listen, advertise: None, seeds: Vec::new(), data_dir: None, rng_seed: None }
+    }
+
+    /// The cluster's name, `tidings` by default. Nodes of other clusters are not heard.
+    #[must_use]
+    pub fn cluster(mut self, name: impl Into<String>) -> Self {
+        self.config.cluster = name.into();
+        self
+    }
+
+    /// Where to listen for gossip: 127.0.0.1:8434 by default. Port 0 takes any free one.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.listen = address.into();
+        self
+    }
+
+    /// Where others reach this node, if that differs from where it listens. Port 0 stands for the port listened on.
+    #[must_use]
+    pub fn advertise(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.advertise = Some(address.into());
+        self
+    }
+
+    /// Nodes to begin with, as `host:port`. Names are looked up again for ever. A node may be its own seed, so that
+    /// all can have the same list.
+    #[must_use]
+    pub fn seeds<S: Into<String>>(mut self, seeds: impl IntoIterator<Item = S>) -> Self {
+        self.seeds.extend(seeds.into_iter().map(Into::into));
+        self
+    }
+
+    /// How often a round begins: every second by default. Give all nodes of a cluster the same.
+    #[must_use]
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.config.interval = interval;
+        self
+    }
+
+    /// With how many live nodes to gossip in an interval, evenly spread over it: 1 by default.
+    #[must_use]
+    pub fn fanout(mut self, fanout: usize) -> Self {
+        self.config.fanout = fanout;
+        self
+    }
+
+    /// Where to keep what survives a restart: the generation, this node's keys, and where others are.
+    #[must_use]
+    pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(dir.into());
+        self
+    }
+
+    /// The seed of this node's choices, random by default: for tests and demonstrations.
+    #[must_use]
+    pub fn rng_seed(mut self, seed: u64) -> Self {
+        self.rng_seed = Some(seed);
+        self
+    }
+
+    /// Starts the node. It looks for its seeds for ever, and takes writes at once.
+    ///
+    /// # Errors
+    /// What was configured cannot work, the socket cannot be opened, or the data directory cannot be used.
+    pub async fn start(self) -> Result<Node, Error> {
+        let name = NodeName::new(&self.name)?;
+        let seeds = self.seeds.iter().map(|seed| Seed::new(seed)).collect::<Result<Vec<_>, _>>()?;
+        let bind = |source| Error::Bind { address: self.listen, source };
+        let socket = UdpSocket::bind(self.listen).await.map_err(bind)?;
+        let address = self.reachable_at(socket.local_addr().map_err(bind)?)?;
+        let config = Config { durable: self.data_dir.is_some(), ..self.config };
+        let opened = self.data_dir.map(|dir| Disk::open(&dir, &name)).transpose()?;
+        let (disk, Found { saved, peers, set_aside }) = match opened {
+            Some((disk, found)) => (Some(disk), found),
+            None => (None, Found::default()),
+        };
+        for path in &set_aside {
+            tracing::error!(path = %path.display(), "a damaged file was set aside, and is not believed");
+        }
+        let rng_seed = match self.rng_seed {
+            Some(seed) => seed,
+            None => getrandom::u64().map_err(|error| bind(error.into()))?,
+        };
+        let clock = Clock::start();
+        let seal = Seal::new(&config.cluster);
+        let cluster = config.cluster.clone();
+        let identity = Identity { name: name.clone(), address, saved };
+        let mut core = Gossiper::new(config, identity, rng_seed, clock.now())?;
+        core.handle_remembered(peers);
+        core.handle_seeds(seeds::literals(&seeds, address));
+        let (found, addresses) = watch::channel(seeds::literals(&seeds, address));
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let (sender, _) = broadcast::channel(events::KEPT);
+        let has_seeds = !seeds.is_empty();
+        if has_seeds {
+            tokio::spawn(seeds::look_up(seeds, address, found));
+        }
+        let driver = Driver::new(
+            core,
+            seal,
+            socket,
+            clock,
+            inbox,
+            sender.clone(),
+            disk,
+            has_seeds.then_some(addresses),
+        );
+        tokio::spawn(driver.warn_of(set_aside).run());
+        Ok(Node::new(name, cluster, address, commands, sender))
+    }
+
+    /// The address to advertise, for a socket at `local`.
+    fn reachable_at(&self, local: SocketAddr) -> Result<SocketAddr, Error> {
+        let mut address = self.advertise.unwrap_or(local);
+        if address.port() == 0 {
+            address.set_port(local.port());
+        }
+        let unreachable = address.ip().is_unspecified() || address.ip().is_multicast();
+        if unreachable { Err(Error::Advertise { address }) } else { Ok(address) }
+    }
+}

@@ -1,0 +1,114 @@
+//! What can go wrong, and what to do about it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tidings_core::{ConfigError, NameError, WriteError};
+
+/// Why a node did not start, or did not do what it was asked to. [`fix`](Self::fix) says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The node's name is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The configuration cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A seed that is not `host:port`.
+    #[error("the seed {seed:?} is not host:port")]
+    Seed {
+        /// What was given.
+        seed: String,
+    },
+    /// Others cannot reach a node at this address.
+    #[error("no other node can reach this one at {address}")]
+    Advertise {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The socket could not be opened.
+    #[error("cannot listen for gossip on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The data directory cannot be used.
+    #[error("cannot use the data directory {}: {source}", path.display())]
+    DataDir {
+        /// The directory, or the file in it.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another process uses the data directory.
+    #[error("another process uses the data directory {}", path.display())]
+    DataDirInUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The data directory is another node's.
+    #[error("the data directory {} belongs to the node {owner}", path.display())]
+    DataDirOfAnother {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: String,
+    },
+    /// A write was refused; nothing was written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A write could not be saved; nothing was written.
+    #[error("the write could not be saved: {0}")]
+    Disk(String),
+    /// The node has stopped, or left.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+impl Error {
+    /// What to do about it, in a sentence; `None` where the error itself says it.
+    #[must_use]
+    pub fn fix(&self) -> Option<String> {
+        match self {
+            Self::Name(_) | Self::Config(_) | Self::Write(WriteError::Key(_)) => None,
+            Self::Seed { .. } => {
+                Some("give each seed as host:port, for example 10.0.0.7:8434 or [::1]:8434".into())
+            }
+            Self::Advertise { .. } => {
+                Some("advertise an address of this machine that the other nodes can send to".into())
+            }
+            Self::Bind { address, source } if source.kind() == io::ErrorKind::AddrInUse => Some(format!(
+                "stop what uses port {}, or listen on another port; 0 takes any",
+                address.port()
+            )),
+            Self::Bind { .. } => Some("listen on an address that this machine has".into()),
+            Self::DataDir { .. } => Some("give a directory that this process may write to".into()),
+            Self::DataDirInUse { .. } | Self::DataDirOfAnother { .. } => {
+                Some("give each node a data directory of its own".into())
+            }
+            Self::Write(refused) => fix_of_write(refused),
+            Self::Disk(_) => Some("make room on the disk of the data directory, and write again".into()),
+            Self::Stopped => Some("start a node anew".into()),
+        }
+    }
+}
+
+fn fix_of_write(refused: &WriteError) -> Option<String> {
+    let fix = match refused {
+        WriteError::Key(_) | WriteError::Empty => return None,
+        WriteError::Reserved { .. } => "choose a key that does not begin with `tidings/`",
+        WriteError::Repeated { .. } => "give each key once",
+        WriteError::ValueTooLong { .. } | WriteError::TooLargeForDatagram { .. } => {
+            "store the large value elsewhere, and gossip where it is"
+        }
+        WriteError::TooManyKeys { .. } | WriteError::TooManyBytes { .. } => "keep less on this node",
+        WriteError::Absent { .. } => "look at the keys that there are",
+        WriteError::TooManyWrites => "check the clock of this machine",
+        WriteError::Leaving => "write on another node",
+    };
+    Some(fix.into())
+}

@@ -1,0 +1,210 @@
+//! A running node, as its user holds it.
+
+use std::net::SocketAddr;
+
+use tidings_core::{
+    Event, Generation, Key, Member, NodeName, NodeState, Snapshot, Value, Version, WriteError,
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::builder::Builder;
+use crate::driver::{Command, View};
+use crate::error::Error;
+use crate::events::Events;
+use crate::status::Status;
+
+/// A running node. Clones are handles of the same one; when the last one is dropped, the node stops without a word,
+/// as if it had crashed. [`leave`](Self::leave) tells the others.
+#[derive(Debug, Clone)]
+pub struct Node {
+    name: NodeName,
+    cluster: String,
+    address: SocketAddr,
+    commands: mpsc::Sender<Command>,
+    events: broadcast::Sender<Event>,
+}
+
+/// A value that was looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The life of the owner in which it is known.
+    pub generation: Generation,
+    /// The version of the write.
+    pub version: Version,
+    /// The value.
+    pub value: Value,
+}
+
+impl Node {
+    /// A node to be, of this name: 1 to 64 characters out of `A-Z a-z 0-9 . _ -`, unique in its cluster.
+    #[must_use]
+    pub fn builder(name: impl Into<String>) -> Builder {
+        Builder::new(name.into())
+    }
+
+    pub(crate) fn new(
+        name: NodeName,
+        cluster: String,
+        address: SocketAddr,
+        commands: mpsc::Sender<Command>,
+        events: broadcast::Sender<Event>,
+    ) -> Self {
+        Self { name, cluster, address, commands, events }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &NodeName {
+        &self.name
+    }
+
+    /// Its cluster's name.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// Where others reach it.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sets a key of this node to a value. Returns once the write shows here, and with a data directory is safe on
+    /// disk; it reaches the other nodes by itself.
+    ///
+    /// # Errors
+    /// The write breaks a bound, could not be saved, or the node has stopped. Nothing was written then.
+    pub async fn set(&self, key: impl AsRef<str>, value: impl AsRef<[u8]>) -> Result<Version, Error> {
+        self.set_many([(key, value)]).await
+    }
+
+    /// Sets several keys of this node in one version: every reader, anywhere, sees all of them or none. As
+    /// [`set`](Self::set).
+    ///
+    /// # Errors
+    /// As for [`set`](Self::set).
+    pub async fn set_many<K: AsRef<str>, V: AsRef<[u8]>>(
+        &self,
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Version, Error> {
+        let pair = |(key, value): (K, V)| Ok((Key::new(key.as_ref())?, Value::from(value)));
+        let pairs = pairs.into_iter().map(pair).collect::<Result<_, WriteError>>()?;
+        self.command(|reply| Command::Set(pairs, reply)).await?
+    }
+
+    /// Deletes a key of this node; as [`set`](Self::set).
+    ///
+    /// # Errors
+    /// There is no such key; otherwise as for [`set`](Self::set).
+    pub async fn delete(&self, key: impl AsRef<str>) -> Result<Version, Error> {
+        let key = Key::new(key.as_ref()).map_err(WriteError::Key)?;
+        self.command(|reply| Command::Delete(key, reply)).await?
+    }
+
+    /// What `owner` shows under `key`, as far as this node knows.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn get(&self, owner: &str, key: &str) -> Result<Option<Found>, Error> {
+        let Ok(owner) = NodeName::new(owner) else { return Ok(None) };
+        let key = key.to_owned();
+        self.ask(move |view| {
+            let (generation, shown) = view.core.value(&owner, &key)?;
+            Some(Found { generation, version: shown.version, value: shown.value })
+        })
+        .await
+    }
+
+    /// All nodes known, this one included, sorted by name.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn members(&self) -> Result<Vec<Member>, Error> {
+        self.ask(|view| view.core.members(view.now.moment)).await
+    }
+
+    /// One node and what it owns; `None` if it is not known.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn state(&self, name: &str) -> Result<Option<NodeState>, Error> {
+        let Ok(name) = NodeName::new(name) else { return Ok(None) };
+        self.ask(move |view| view.core.state(&name, view.now.moment)).await
+    }
+
+    /// All nodes and what they own.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+        self.ask(|view| view.core.snapshot(view.now.moment)).await
+    }
+
+    /// This node's present life.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn generation(&self) -> Result<Generation, Error> {
+        self.ask(|view| view.core.generation()).await
+    }
+
+    /// How the node is doing.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn status(&self) -> Result<Status, Error> {
+        self.ask(|view| view.status()).await
+    }
+
+    /// What happens from now on. A reader that is 4,096 events behind loses the oldest, and is told so.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events(self.events.subscribe())
+    }
+
+    /// Leaves the cluster: returns once the departure is announced, and the node has stopped.
+    ///
+    /// # Errors
+    /// The node had stopped before.
+    pub async fn leave(&self) -> Result<(), Error> {
+        self.tell(Command::Leave).await?;
+        self.stopped().await;
+        Ok(())
+    }
+
+    /// Stops the node without a word, as a crash would. Returns once its socket is closed.
+    pub async fn stop(&self) {
+        // If it can't be told, it has stopped already.
+        let _ = self.tell(Command::Stop).await;
+        self.stopped().await;
+    }
+
+    /// Returns once the node has stopped, for whatever reason.
+    pub async fn stopped(&self) {
+        self.commands.closed().await;
+    }
+
+    async fn tell(&self, command: Command) -> Result<(), Error> {
+        self.commands.send(command).await.map_err(|_| Error::Stopped)
+    }
+
+    async fn command<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(command(reply)).await?;
+        answer.await.map_err(|_| Error::Stopped)
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&View<'_>) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.command(|reply| {
+            Command::Ask(Box::new(move |view| {
+                // Whoever asked may have gone.
+                let _ = reply.send(question(view));
+            }))
+        })
+        .await
+    }
+}

@@ -1,0 +1,101 @@
+//! Seeds: names that are looked up again for ever, since what runs behind a name moves.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::lookup_host;
+use tokio::sync::watch;
+
+use crate::error::Error;
+
+/// A name or address of a seed.
+///
+/// Invariant: it has the form `host:port`, with neither part empty nor the port zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seed(String);
+
+impl Seed {
+    pub(crate) fn new(text: &str) -> Result<Self, Error> {
+        let refuse = || Error::Seed { seed: text.to_owned() };
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return if address.port() == 0 { Err(refuse()) } else { Ok(Self(text.to_owned())) };
+        }
+        let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
+        let port: u16 = port.parse().map_err(|_| refuse())?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if host.is_empty() || port == 0 || !host.chars().all(plain) {
+            return Err(refuse());
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Its address, if that is what was given.
+    fn literal(&self) -> Option<SocketAddr> {
+        self.0.parse().ok()
+    }
+}
+
+/// At most as many addresses as this count, however many a name has.
+const MOST: usize = 1_024;
+/// How long to wait between two look-ups once all names were found, and how long at first while they were not.
+const CALM: Duration = Duration::from_secs(30);
+const EAGER: Duration = Duration::from_secs(1);
+
+/// The seeds that need no look-up, for a socket of the family of `own`.
+pub(crate) fn literals(seeds: &[Seed], own: SocketAddr) -> Vec<SocketAddr> {
+    seeds.iter().filter_map(Seed::literal).filter(|seed| seed.is_ipv4() == own.is_ipv4()).take(MOST).collect()
+}
+
+/// Looks all seeds up, again and again, and publishes their addresses, until nobody listens.
+pub(crate) async fn look_up(seeds: Vec<Seed>, own: SocketAddr, found: watch::Sender<Vec<SocketAddr>>) {
+    let mut wait = EAGER;
+    loop {
+        let mut addresses = Vec::new();
+        let mut complete = true;
+        for Seed(seed) in &seeds {
+            match lookup_host(seed).await {
+                Ok(some) => addresses.extend(some.filter(|address| address.is_ipv4() == own.is_ipv4())),
+                Err(error) => {
+                    complete = false;
+                    tracing::warn!(%seed, %error, "the seed's name was not found");
+                }
+            }
+        }
+        addresses.truncate(MOST);
+        // A name server that is down takes no seed away: what was found before stays.
+        let news = |old: &mut Vec<SocketAddr>| {
+            if !complete {
+                addresses
+                    .extend(old.iter().filter(|kept| !addresses.contains(kept)).copied().collect::<Vec<_>>());
+                addresses.truncate(MOST);
+            }
+            let changed = *old != addresses;
+            *old = addresses;
+            changed
+        };
+        found.send_if_modified(news);
+        wait = if complete { CALM } else { (2 * wait).min(CALM) };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = found.closed() => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R37, the parser: a comma at the end is no second seed on this machine.
+    #[test]
+    fn r37_a_seed_is_host_and_port() {
+        for good in ["10.0.0.7:8434", "[::1]:8434", "tidings.default.svc:8434", "my_host:1"] {
+            assert_eq!(Seed::new(good).unwrap(), Seed(good.to_owned()));
+        }
+        for bad in
+            ["", "host", "host:", ":8434", "a:1,", "a:1,b:2", "host:0", "1.2.3.4:0", "::1:x", "host:99999"]
+        {
+            assert!(Seed::new(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! How a node is doing.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use tidings_core::{Generation, NodeName};
+
+/// How a node is doing, at one moment.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Its name.
+    pub name: NodeName,
+    /// Its cluster.
+    pub cluster: String,
+    /// Where others reach it.
+    pub gossip: SocketAddr,
+    /// Its present life.
+    pub generation: Generation,
+    /// How many nodes it believes to run, itself included.
+    pub live: usize,
+    /// How many it believes to have crashed, or to be cut off.
+    pub unreachable: usize,
+    /// How many said that they leave.
+    pub departed: usize,
+    /// A hash over all that it holds of live nodes, heartbeats left out. Equal on two nodes, they hold the same.
+    pub digest: String,
+    /// Whether the last exchange with each of min(live peers, 8) different ones found nothing to send either way.
+    pub converged: bool,
+    /// How many rounds it has lived in this life.
+    pub rounds: u64,
+    /// The datagrams, or parts of them, that it refused, by reason.
+    pub dropped: BTreeMap<&'static str, u64>,
+    /// What it sent.
+    pub sent: Traffic,
+    /// What it received, refused datagrams included.
+    pub received: Traffic,
+    /// What is wrong, and what to do about it: a sentence each. Empty when all is well.
+    pub warnings: Vec<String>,
+}
+
+/// How much went over the wire, without the headers of UDP, TCP and IP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Datagrams.
+    pub datagrams: u64,
+    /// The bytes in them.
+    pub datagram_bytes: u64,
+    /// Streams opened.
+    pub streams: u64,
+    /// The bytes in them.
+    pub stream_bytes: u64,
+}
+
+impl Traffic {
+    /// Counts a datagram.
+    pub(crate) fn datagram(&mut self, bytes: usize) {
+        self.datagrams += 1;
+        self.datagram_bytes += bytes as u64;
+    }
+}

@@ -1,0 +1,279 @@
+//! The JSON of the interface: bodies that the agent serves and the commands read.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+use tidings::{Found, Key, Member, NodeState, Shown, Standing, Status, Traffic, Value};
+
+/// A node, as the agent sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MemberBody {
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) generation: u64,
+    pub(crate) heartbeat: u64,
+    pub(crate) state: State,
+    pub(crate) phi: f64,
+    pub(crate) keys: usize,
+    pub(crate) max_version: u64,
+    #[serde(rename = "self")]
+    pub(crate) is_self: bool,
+}
+
+/// What the agent believes of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    Live,
+    Unreachable,
+    Departed,
+}
+
+/// A key of an owner, and what it shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EntryBody {
+    pub(crate) owner: String,
+    pub(crate) key: String,
+    #[serde(flatten)]
+    pub(crate) value: ValueBody,
+    pub(crate) version: u64,
+    pub(crate) generation: u64,
+}
+
+/// A value: text where it is UTF-8, else base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ValueBody {
+    #[serde(rename = "value")]
+    Text(String),
+    #[serde(rename = "value_base64")]
+    Base64(String),
+}
+
+/// A write that the agent's node took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WrittenBody {
+    pub(crate) owner: String,
+    pub(crate) key: String,
+    pub(crate) version: u64,
+    pub(crate) generation: u64,
+}
+
+/// A node and its keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StateBody {
+    pub(crate) name: String,
+    pub(crate) generation: u64,
+    pub(crate) max_version: u64,
+    pub(crate) entries: Vec<EntryBody>,
+}
+
+/// How the agent's node is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StatusBody {
+    pub(crate) name: String,
+    pub(crate) cluster: String,
+    /// The version of the program.
+    pub(crate) version: String,
+    pub(crate) gossip: SocketAddr,
+    pub(crate) api: SocketAddr,
+    pub(crate) generation: u64,
+    pub(crate) live: usize,
+    pub(crate) unreachable: usize,
+    pub(crate) departed: usize,
+    pub(crate) converged: bool,
+    pub(crate) digest: String,
+    pub(crate) rounds: u64,
+    pub(crate) sent: TrafficBody,
+    pub(crate) received: TrafficBody,
+    pub(crate) dropped: BTreeMap<String, u64>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What went over the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TrafficBody {
+    pub(crate) datagrams: u64,
+    pub(crate) datagram_bytes: u64,
+    pub(crate) streams: u64,
+    pub(crate) stream_bytes: u64,
+}
+
+/// The line that says that the agent is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReadyBody {
+    pub(crate) ready: bool,
+    pub(crate) name: String,
+    pub(crate) gossip: SocketAddr,
+    pub(crate) api: SocketAddr,
+}
+
+/// The agent's node has left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeftBody {
+    pub(crate) name: String,
+    pub(crate) state: State,
+}
+
+/// Why the agent did not do it, by RFC 9457, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProblemBody {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) title: String,
+    pub(crate) status: u16,
+    pub(crate) detail: String,
+    pub(crate) fix: String,
+}
+
+impl State {
+    /// The word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Unreachable => "unreachable",
+            Self::Departed => "departed",
+        }
+    }
+}
+
+impl EntryBody {
+    /// The body for what `owner` shows under `key`.
+    pub(crate) fn new(owner: &str, key: &str, found: &Found) -> Self {
+        Self {
+            owner: owner.to_owned(),
+            key: key.to_owned(),
+            value: ValueBody::from(&found.value),
+            version: found.version.0,
+            generation: found.generation.0,
+        }
+    }
+}
+
+impl StateBody {
+    /// The body for the keys of `state` that begin with `prefix`.
+    pub(crate) fn new(state: &NodeState, prefix: &str) -> Self {
+        let NodeState { member, entries } = state;
+        let entry = |(key, shown): (&Key, &Shown)| {
+            let Shown { value, version } = shown.clone();
+            let found = Found { generation: member.generation, version, value };
+            EntryBody::new(member.name.as_str(), key.as_str(), &found)
+        };
+        Self {
+            name: member.name.to_string(),
+            generation: member.generation.0,
+            max_version: member.max_version.0,
+            entries: entries.iter().filter(|(key, _)| key.as_str().starts_with(prefix)).map(entry).collect(),
+        }
+    }
+}
+
+impl StatusBody {
+    /// The body for `status` of the node whose agent serves at `api`.
+    pub(crate) fn new(status: Status, api: SocketAddr) -> Self {
+        Self {
+            name: status.name.to_string(),
+            cluster: status.cluster,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            gossip: status.gossip,
+            api,
+            generation: status.generation.0,
+            live: status.live,
+            unreachable: status.unreachable,
+            departed: status.departed,
+            converged: status.converged,
+            digest: status.digest,
+            rounds: status.rounds,
+            sent: status.sent.into(),
+            received: status.received.into(),
+            dropped: status.dropped.into_iter().map(|(reason, n)| (reason.to_owned(), n)).collect(),
+            warnings: status.warnings,
+        }
+    }
+}
+
+impl ValueBody {
+    /// The bytes that it stands for.
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, base64::DecodeError> {
+        match self {
+            Self::Text(text) => Ok(text.clone().into_bytes()),
+            Self::Base64(text) => BASE64_STANDARD.decode(text),
+        }
+    }
+}
+
+impl From<&Value> for ValueBody {
+    fn from(value: &Value) -> Self {
+        match value.as_str() {
+            Some(text) => Self::Text(text.to_owned()),
+            None => Self::Base64(BASE64_STANDARD.encode(value.as_bytes())),
+        }
+    }
+}
+
+impl From<&Member> for MemberBody {
+    fn from(member: &Member) -> Self {
+        Self {
+            name: member.name.to_string(),
+            address: member.address,
+            generation: member.generation.0,
+            heartbeat: member.heartbeat.0,
+            state: member.standing.into(),
+            // JSON has no infinity, and nobody needs more than three digits of a suspicion.
+            phi: (member.phi.clamp(0.0, 1e6) * 1e3).round() / 1e3,
+            keys: member.keys,
+            max_version: member.max_version.0,
+            is_self: member.is_self,
+        }
+    }
+}
+
+impl From<Standing> for State {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Live => Self::Live,
+            Standing::Unreachable => Self::Unreachable,
+            Standing::Departed => Self::Departed,
+        }
+    }
+}
+
+impl From<Traffic> for TrafficBody {
+    fn from(traffic: Traffic) -> Self {
+        let Traffic { datagrams, datagram_bytes, streams, stream_bytes } = traffic;
+        Self { datagrams, datagram_bytes, streams, stream_bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use tidings::{Generation, Version};
+
+    use super::*;
+
+    fn entry(value: &[u8]) -> EntryBody {
+        let found = Found { generation: Generation(9), version: Version(7), value: Value::from(value) };
+        EntryBody::new("api-1", "a/b", &found)
+    }
+
+    #[test]
+    fn a_value_is_text_where_it_is_utf8_and_base64_elsewhere() {
+        let json = |value| serde_json::to_string(&entry(value)).expect("plain data");
+        expect![[r#"{"owner":"api-1","key":"a/b","value":"é","version":7,"generation":9}"#]]
+            .assert_eq(&json("é".as_bytes()));
+        expect![[r#"{"owner":"api-1","key":"a/b","value_base64":"/wA=","version":7,"generation":9}"#]]
+            .assert_eq(&json(b"\xff\0"));
+    }
+
+    #[test]
+    fn a_value_survives_its_body() {
+        for value in [&b"text"[..], b"", b"\xff\0"] {
+            let json = serde_json::to_string(&entry(value)).expect("plain data");
+            let read: EntryBody = serde_json::from_str(&json).expect("our own body");
+            assert_eq!(read.value.to_bytes().expect("our own base64"), value);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The command line: commands, flags and their help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::client::Api;
+use crate::output::Format;
+use crate::wait::KeyIs;
+
+/// Gossip for clusters of equal nodes: shared state, membership and failure detection without a coordinator.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidings",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, 1 failed or refused, 2 usage, 3 agent not reachable, 4 not so in time.\n\
+                  New here? Run `tidings demo`."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show a real cluster at work, explained as it goes: half a minute at most
+    Demo(DemoArgs),
+    /// Run a node, and serve its HTTP interface
+    Agent(AgentArgs),
+    /// List the nodes of the cluster, as the agent sees them
+    Members {
+        #[command(flatten)]
+        to: To,
+    },
+    /// List the keys of all nodes, or of one
+    State {
+        /// The node to list; all by default
+        node: Option<String>,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Print the value of a key
+    Get {
+        /// The node that owns the key; `@self` is the agent's own
+        owner: String,
+        /// The key
+        key: String,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Set a key of the agent's node
+    Set {
+        /// The key: 1 to 256 bytes
+        key: String,
+        /// The value; `-` reads bytes from stdin
+        #[arg(allow_negative_numbers = true)]
+        value: String,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Delete a key of the agent's node
+    Delete {
+        /// The key
+        key: String,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Tell how the agent's node is doing, and what to do if something is wrong
+    Status {
+        #[command(flatten)]
+        to: To,
+    },
+    /// Leave the cluster politely; the agent then exits
+    Leave {
+        #[command(flatten)]
+        to: To,
+    },
+    /// Wait until all that is asked holds at once
+    Wait(WaitArgs),
+}
+
+/// Which agent to ask, and how to print its answer.
+#[derive(Debug, Args)]
+pub(crate) struct To {
+    /// The agent's HTTP address: IP:PORT, or an http:// URL
+    #[arg(long, value_name = "ADDRESS", env = "TIDINGS_API", default_value = "http://127.0.0.1:8435")]
+    pub(crate) api: Api,
+    #[command(flatten)]
+    pub(crate) print: Print,
+}
+
+/// How to print.
+#[derive(Debug, Args)]
+pub(crate) struct Print {
+    /// How to print: for people, as JSON, or as JSON with one element a line
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+}
+
+/// The flags of `agent`.
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// The node's name: 1 to 64 of A-Z a-z 0-9 . _ -, unique in the cluster, the same after a restart
+    #[arg(long)]
+    pub(crate) name: String,
+    /// Where to gossip, by UDP and TCP; port 0 takes a free one
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8434")]
+    pub(crate) listen: SocketAddr,
+    /// The address that others reach this node at, where it is not the one listened on
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) advertise: Option<SocketAddr>,
+    /// A node to begin with; any live one will do. May be given several times
+    #[arg(long = "seed", value_name = "HOST:PORT")]
+    pub(crate) seeds: Vec<String>,
+    /// Where to serve HTTP; port 0 takes a free one
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8435")]
+    pub(crate) api: SocketAddr,
+    /// The cluster's name: nodes of different clusters ignore each other
+    #[arg(long, default_value = "tidings")]
+    pub(crate) cluster: String,
+    /// Where to keep the node's own keys and its generation; without it both are lost when the agent ends
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// How often to gossip
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub(crate) interval: Duration,
+    /// With how many nodes to gossip in each interval
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) fanout: usize,
+}
+
+/// The flags of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// How many nodes to run
+    #[arg(long, value_name = "NUMBER", default_value_t = 5,
+          value_parser = clap::value_parser!(u16).range(2..=100))]
+    pub(crate) nodes: u16,
+    /// How many seconds the story may take; it never takes more than 30
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) seconds: u16,
+    /// Repeats the random choices of an earlier run; chance in the network's timing remains
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed_number: Option<u64>,
+    #[command(flatten)]
+    pub(crate) print: Print,
+}
+
+/// The flags of `wait`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("condition").required(true).multiple(true)
+          .args(["members", "converged", "keys"]))]
+pub(crate) struct WaitArgs {
+    /// So many nodes are live, the agent's own included
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) members: Option<usize>,
+    /// The agent's last exchanges with its peers found nothing to send
+    #[arg(long)]
+    pub(crate) converged: bool,
+    /// The agent shows this value. May be given several times
+    #[arg(long = "key", id = "keys", value_name = "OWNER/KEY=VALUE")]
+    pub(crate) keys: Vec<KeyIs>,
+    /// How long to wait
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) to: To,
+}

@@ -1,0 +1,312 @@
+//! The commands that ask an agent one thing.
+
+use std::io::{self, IsTerminal as _, Read as _};
+use std::time::Duration;
+
+use tidings::Value;
+
+use crate::body::{
+    EntryBody, LeftBody, MemberBody, State, StateBody, StatusBody, TrafficBody, ValueBody, WrittenBody,
+};
+use crate::cli::To;
+use crate::client::{Client, escape, key_path};
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Column, Format, count, paint, visible};
+
+/// `tidings members`.
+pub(crate) fn members(to: &To) -> Result<(), Failure> {
+    let body = client(to).get("/v1/members")?;
+    output::list(to.print.output, &body, |members| Ok(members_table(&members, output::colours())))
+}
+
+/// `tidings state`.
+pub(crate) fn state(node: Option<&str>, to: &To) -> Result<(), Failure> {
+    let client = client(to);
+    let path = match node {
+        Some(node) => format!("/v1/kv?owner={}", escape(node)),
+        None => "/v1/kv".to_owned(),
+    };
+    let body = client.get(&path)?;
+    output::list(to.print.output, &body, |nodes| {
+        let status: StatusBody = output::understand(&client.get("/v1/status")?)?;
+        Ok(state_table(&nodes, &status.name))
+    })
+}
+
+/// `tidings get`. For people it is the value alone: text as a line, other bytes as they are.
+pub(crate) fn get(owner: &str, key: &str, to: &To) -> Result<(), Failure> {
+    let body = client(to).get(&key_path(owner, key))?;
+    if to.print.output != Format::Table {
+        return output::line(&body);
+    }
+    let entry: EntryBody = output::understand(&body)?;
+    let terminal = io::stdout().is_terminal();
+    match &entry.value {
+        ValueBody::Text(text) if terminal => output::line(&visible(text)),
+        ValueBody::Text(text) => output::line(text),
+        ValueBody::Base64(text) if terminal => output::line(&format!("(base64) {text}")),
+        ValueBody::Base64(_) => {
+            let not_base64 = |error| {
+                Failure::new(
+                    Exit::Refused,
+                    format!("the agent sent a value that is not base64: {error}"),
+                    "use an agent of the version of this command",
+                )
+            };
+            output::bytes(&entry.value.to_bytes().map_err(not_base64)?)
+        }
+    }
+}
+
+/// `tidings set`.
+pub(crate) fn set(key: &str, value: String, to: &To) -> Result<(), Failure> {
+    let value = if value == "-" { read_stdin()? } else { value.into_bytes() };
+    let body = client(to).put(&key_path("@self", key), &value)?;
+    output::one(to.print.output, &body, |written: WrittenBody| Ok(written_line(&written, "set")))
+}
+
+/// `tidings delete`.
+pub(crate) fn delete(key: &str, to: &To) -> Result<(), Failure> {
+    let body = client(to).delete(&key_path("@self", key))?;
+    output::one(to.print.output, &body, |written: WrittenBody| Ok(written_line(&written, "deleted")))
+}
+
+/// `tidings status`.
+pub(crate) fn status(to: &To) -> Result<(), Failure> {
+    let body = client(to).get("/v1/status")?;
+    output::one(to.print.output, &body, |status| Ok(status_table(&status)))
+}
+
+/// `tidings leave`.
+pub(crate) fn leave(to: &To) -> Result<(), Failure> {
+    let body = client(to).post("/v1/leave")?;
+    output::one(to.print.output, &body, |left: LeftBody| Ok(format!("{} has left the cluster", left.name)))
+}
+
+fn client(to: &To) -> Client {
+    Client::new(to.api.clone(), PATIENCE)
+}
+
+/// Reads a value, and no more than a value may have.
+fn read_stdin() -> Result<Vec<u8>, Failure> {
+    let mut value = Vec::new();
+    let limit = u64::try_from(Value::MAX_LEN).unwrap_or(u64::MAX);
+    io::stdin().lock().take(limit.saturating_add(1)).read_to_end(&mut value).map_err(|error| {
+        Failure::new(Exit::Refused, format!("stdin can't be read: {error}"), "give the value as an argument")
+    })?;
+    if value.len() <= Value::MAX_LEN {
+        return Ok(value);
+    }
+    Err(Failure::new(
+        Exit::Refused,
+        format!("stdin has more than {limit} bytes, the most that a value may have"),
+        "store the value elsewhere, and gossip where it is",
+    ))
+}
+
+fn members_table(members: &[MemberBody], colours: bool) -> String {
+    let columns = [
+        Column::Left("STATE"),
+        Column::Left("NAME"),
+        Column::Left("ADDRESS"),
+        Column::Right("PHI"),
+        Column::Right("KEYS"),
+        Column::Right("VERSION"),
+        Column::Right("HEARTBEAT"),
+        Column::Right("GENERATION"),
+    ];
+    let table = output::table(
+        &columns,
+        members.iter().map(|member| {
+            vec![
+                member.state.as_str().to_owned(),
+                member.name.clone(),
+                member.address.to_string(),
+                format!("{:.1}", member.phi),
+                member.keys.to_string(),
+                member.max_version.to_string(),
+                member.heartbeat.to_string(),
+                member.generation.to_string(),
+            ]
+        }),
+    );
+    let of = |state| members.iter().filter(|member| member.state == state).count();
+    let me = members.iter().find(|member| member.is_self).map_or("an agent that is no member", |me| &me.name);
+    let lines: Vec<_> = table.lines().map(|line| paint(line, colours)).collect();
+    format!(
+        "{}\n{}, as seen by {me}",
+        lines.join("\n"),
+        census(of(State::Live), of(State::Unreachable), of(State::Departed)),
+    )
+}
+
+fn state_table(nodes: &[StateBody], me: &str) -> String {
+    let columns =
+        [Column::Left("OWNER"), Column::Left("KEY"), Column::Left("VALUE"), Column::Right("VERSION")];
+    let entries = nodes.iter().flat_map(|node| &node.entries);
+    let table = output::table(
+        &columns,
+        entries.clone().map(|entry| {
+            vec![entry.owner.clone(), visible(&entry.key), brief(&entry.value), entry.version.to_string()]
+        }),
+    );
+    let keys = count(entries.count(), "key");
+    format!("{table}\n{keys} of {}, as seen by {me}", count(nodes.len(), "node"))
+}
+
+fn status_table(status: &StatusBody) -> String {
+    let mut lines = Vec::new();
+    match status.warnings.len() {
+        0 if status.unreachable == 0 => lines.push("all is well".to_owned()),
+        0 => lines.push(format!("{} unreachable: see `tidings members`", count(status.unreachable, "node"))),
+        number => lines.push(format!("not well, for {}:", count(number, "reason"))),
+    }
+    lines.extend(status.warnings.iter().map(|warning| format!("  ! {}", visible(warning))));
+    let dropped = status.dropped.iter().filter(|(_, number)| **number > 0);
+    let dropped: Vec<_> = dropped.map(|(reason, number)| format!("{number} {}", visible(reason))).collect();
+    let members = census(status.live, status.unreachable, status.departed);
+    for (name, text) in [
+        ("node", format!("{} in cluster {}", status.name, visible(&status.cluster))),
+        ("generation", status.generation.to_string()),
+        ("gossip", status.gossip.to_string()),
+        ("api", status.api.to_string()),
+        ("members", members),
+        ("converged", if status.converged { "yes" } else { "not yet" }.to_owned()),
+        ("digest", visible(&status.digest)),
+        ("rounds", status.rounds.to_string()),
+        ("sent", traffic(&status.sent)),
+        ("received", traffic(&status.received)),
+        ("dropped", if dropped.is_empty() { "nothing".to_owned() } else { dropped.join(" · ") }),
+        ("version", visible(&status.version)),
+    ] {
+        lines.push(format!("{name:<10}  {text}"));
+    }
+    lines.join("\n")
+}
+
+fn census(live: usize, unreachable: usize, departed: usize) -> String {
+    format!("{live} live · {unreachable} unreachable · {departed} departed")
+}
+
+fn traffic(traffic: &TrafficBody) -> String {
+    let TrafficBody { datagrams, datagram_bytes, streams, stream_bytes } = traffic;
+    format!("{datagrams} datagrams of {datagram_bytes} bytes · {streams} streams of {stream_bytes} bytes")
+}
+
+fn written_line(written: &WrittenBody, deed: &str) -> String {
+    format!("{deed} {} of {}: version {}", visible(&written.key), written.owner, written.version)
+}
+
+/// A value on its line of a table.
+fn brief(value: &ValueBody) -> String {
+    match value {
+        ValueBody::Text(text) => {
+            let mut shown: String = visible(text).chars().take(BRIEF + 1).collect();
+            if shown.chars().count() > BRIEF {
+                shown.pop();
+                shown.push('…');
+            }
+            shown
+        }
+        ValueBody::Base64(_) => format!("({} bytes)", value.to_bytes().map_or(0, |bytes| bytes.len())),
+    }
+}
+
+/// How long to wait for an answer: an agent answers from memory, and a write from one fsync.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much of a value a table shows, in characters.
+const BRIEF: usize = 48;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use expect_test::expect;
+
+    use super::*;
+
+    fn member(name: &str, state: State, phi: f64, is_self: bool) -> MemberBody {
+        let address = ([127, 0, 0, 1], 8434).into();
+        let name = name.to_owned();
+        let (generation, heartbeat) = (1_763_950_000_000, 42);
+        MemberBody { name, address, generation, heartbeat, state, phi, keys: 3, max_version: 12, is_self }
+    }
+
+    #[test]
+    fn members_end_with_a_census_and_whose_view_it_is() {
+        let members =
+            [member("api-1", State::Live, 0.3, true), member("db", State::Unreachable, 8.25, false)];
+        expect![[r#"
+            STATE        NAME   ADDRESS         PHI  KEYS  VERSION  HEARTBEAT     GENERATION
+            live         api-1  127.0.0.1:8434  0.3     3       12         42  1763950000000
+            unreachable  db     127.0.0.1:8434  8.2     3       12         42  1763950000000
+            1 live · 1 unreachable · 0 departed, as seen by api-1"#]]
+        .assert_eq(&members_table(&members, false));
+    }
+
+    #[test]
+    fn state_shows_values_in_brief() {
+        let entry = |key: &str, value| EntryBody {
+            owner: "api-1".to_owned(),
+            key: key.to_owned(),
+            value,
+            version: 7,
+            generation: 1,
+        };
+        let entries = vec![
+            entry("a", ValueBody::Text("two\nlines".to_owned())),
+            entry("b", ValueBody::Text("x".repeat(60))),
+            entry("c", ValueBody::Base64("/wA=".to_owned())),
+        ];
+        let nodes = [StateBody { name: "api-1".to_owned(), generation: 1, max_version: 7, entries }];
+        expect![[r#"
+            OWNER  KEY  VALUE                                              VERSION
+            api-1  a    two\nlines                                               7
+            api-1  b    xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…        7
+            api-1  c    (2 bytes)                                                7
+            3 keys of 1 node, as seen by api-2"#]]
+        .assert_eq(&state_table(&nodes, "api-2"));
+    }
+
+    #[test]
+    fn status_begins_with_how_things_are() {
+        let traffic = TrafficBody { datagrams: 10, datagram_bytes: 1280, streams: 0, stream_bytes: 0 };
+        let mut status = StatusBody {
+            name: "api-1".to_owned(),
+            cluster: "tidings".to_owned(),
+            version: "0.1.0".to_owned(),
+            gossip: ([127, 0, 0, 1], 8434).into(),
+            api: ([127, 0, 0, 1], 8435).into(),
+            generation: 1,
+            live: 5,
+            unreachable: 0,
+            departed: 0,
+            converged: true,
+            digest: "0123456789abcdef".to_owned(),
+            rounds: 7,
+            sent: traffic.clone(),
+            received: traffic,
+            dropped: BTreeMap::from([("cluster".to_owned(), 3), ("checksum".to_owned(), 0)]),
+            warnings: vec![],
+        };
+        assert_eq!(status_table(&status).lines().next(), Some("all is well"));
+        status.warnings.push("something is odd: mend it".to_owned());
+        expect![[r#"
+            not well, for 1 reason:
+              ! something is odd: mend it
+            node        api-1 in cluster tidings
+            generation  1
+            gossip      127.0.0.1:8434
+            api         127.0.0.1:8435
+            members     5 live · 0 unreachable · 0 departed
+            converged   yes
+            digest      0123456789abcdef
+            rounds      7
+            sent        10 datagrams of 1280 bytes · 0 streams of 0 bytes
+            received    10 datagrams of 1280 bytes · 0 streams of 0 bytes
+            dropped     3 cluster
+            version     0.1.0"#]]
+        .assert_eq(&status_table(&status));
+    }
+}

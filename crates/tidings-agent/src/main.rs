@@ -1,0 +1,44 @@
+//! The binary `tidings`: a gossip agent, and the commands that talk to one.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+
+mod cli;
+mod commands;
+mod wait;
+
+mod agent;
+mod http;
+
+mod demo;
+
+mod body;
+mod client;
+mod failure;
+mod output;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Agent(args) => agent::run(args),
+        Command::Members { to } => commands::members(&to),
+        Command::State { node, to } => commands::state(node.as_deref(), &to),
+        Command::Get { owner, key, to } => commands::get(&owner, &key, &to),
+        Command::Set { key, value, to } => commands::set(&key, value, &to),
+        Command::Delete { key, to } => commands::delete(&key, &to),
+        Command::Status { to } => commands::status(&to),
+        Command::Leave { to } => commands::leave(&to),
+        Command::Wait(args) => wait::run(&args),
+    }
+}

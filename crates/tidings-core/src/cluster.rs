@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::delta::{Delta, Introduction};
@@ -13,7 +14,7 @@ use crate::recent::{self, Recent};
 use crate::replica::{Applied, Change, Limits, Replica};
 use crate::summary::Summary;
 use crate::time::Moment;
-use crate::version::Version;
+use crate::version::{Generation, Version};
 
 /// Everything known of everyone.
 ///
@@ -57,6 +58,15 @@ impl Cluster {
         let mut cluster = Self { me, endpoints, summary, recent, equals, round: 0, limits, max_nodes };
         cluster.touch(me, Version(0));
         cluster
+    }
+
+    /// The owner `id` says itself that it is at `address`: others may have said something else.
+    pub(crate) fn correct_address(&mut self, id: NodeId, generation: Generation, address: SocketAddr) {
+        let endpoint =
+            self.endpoints.get_mut(&id).filter(|endpoint| endpoint.replica.generation() == generation);
+        if let Some(endpoint) = endpoint {
+            endpoint.address = address;
+        }
     }
 
     /// This node's id.
@@ -140,10 +150,14 @@ impl Cluster {
     /// Takes what `delta` says of another node. If it is not taken, nothing has moved.
     pub(crate) fn apply(&mut self, delta: &Delta, now: Moment, mean: Duration) -> Learned {
         debug_assert!(delta.owner != self.me, "only I change what is mine");
-        if delta.introduction.as_ref().is_some_and(|who| who.name.id() != delta.owner) {
+        let known = self.endpoints.get(&delta.owner);
+        let is_forged = |who: &Introduction| {
+            who.name.id() != delta.owner || known.is_some_and(|known| known.name != who.name)
+        };
+        if delta.introduction.as_ref().is_some_and(is_forged) {
             return Learned::Refused("forged");
         }
-        match (self.endpoints.get(&delta.owner), &delta.introduction) {
+        match (known, &delta.introduction) {
             (None, None) => Learned::Gap,
             (None, Some(who)) => self.meet(delta, who, now, mean),
             (Some(_), _) => self.learn(delta, now),
@@ -210,7 +224,7 @@ impl Cluster {
 
     /// Notes whether an exchange with `id` found that both hold the same.
     pub(crate) fn compared(&mut self, id: NodeId, equal: bool) {
-        if equal {
+        if equal && self.endpoints.contains_key(&id) {
             self.equals.insert(id);
         } else {
             self.equals.remove(&id);

@@ -15,8 +15,8 @@ use crate::time::Moment;
 use crate::version::Version;
 use crate::wire::size;
 
-/// No delta is smaller than this: with less room left, one need not look for one that fits.
-const SMALLEST_DELTA: usize = 16;
+/// Hardly a delta is smaller than this: with less room left, one need not look for one that fits.
+const SMALLEST_DELTA: usize = 32;
 
 /// A SYN of at most `datagram` bytes. With `window`, part of it is a window that begins at that id.
 pub(crate) fn syn(cluster: &Cluster, heads: Vec<HeadLine>, window: Option<NodeId>, datagram: usize) -> Syn {

@@ -1,4 +1,4 @@
-//! The exchanges that this node began and that are not over: what an answer is matched with.
+//! The exchanges that this node began and that are not over: what an ACK or a refusal is matched with.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,8 +9,9 @@ use crate::name::NodeId;
 use crate::rng::Rng;
 use crate::summary::Summary;
 use crate::time::Moment;
+use crate::version::Generation;
 
-/// Exchanges under way, by their number. An answer that matches none is dropped: nobody gets to speak unasked.
+/// Exchanges under way, by their number. An ACK or a refusal that matches none is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Exchanges(BTreeMap<u32, Exchange>);
 
@@ -25,6 +26,8 @@ pub(crate) struct Exchange {
     pub sent: Moment,
     /// When it counts as a failed attempt; `None` once it does.
     pub fails: Option<Moment>,
+    /// In which life it was begun.
+    pub generation: Generation,
     /// The summary that it told.
     pub summary: Summary,
 }

@@ -45,7 +45,8 @@ pub struct Transmit {
     pub message: Message,
 }
 
-/// Why a message was refused. Nothing has moved then, and it was counted: see [`Gossiper::dropped`].
+/// Why a message was refused. It changed nothing that this node knows or believes of others, and was counted: see
+/// [`Gossiper::dropped`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// It answers nothing that this node asked.
@@ -106,10 +107,13 @@ pub struct Gossiper {
 /// Addresses that are worth a try without being known members.
 #[derive(Debug, Default)]
 struct Contacts {
+    /// The seeds, as they were told, and those among them that are not shunned.
+    told: Vec<SocketAddr>,
     seeds: Vec<SocketAddr>,
+    /// Addresses at which this node met itself, and until when they are not tried again: behind the address of a
+    /// balancer there may be another node next time.
+    shunned: BTreeMap<SocketAddr, Moment>,
     remembered: Vec<SocketAddr>,
-    /// Addresses at which this node met itself.
-    mine: BTreeSet<SocketAddr>,
 }
 
 impl Contacts {
@@ -122,6 +126,18 @@ impl Contacts {
                 self.remembered.push(address);
             }
         }
+    }
+
+    fn shun(&mut self, address: SocketAddr, until: Moment) {
+        self.shunned.insert(address, until);
+        self.remembered.retain(|remembered| *remembered != address);
+        self.seeds.retain(|seed| *seed != address);
+    }
+
+    fn forgive(&mut self, now: Moment) {
+        self.shunned.retain(|_, until| *until > now);
+        let free = |seed: &&SocketAddr| !self.shunned.contains_key(*seed);
+        self.seeds = self.told.iter().filter(free).copied().collect();
     }
 }
 
@@ -175,7 +191,9 @@ impl Gossiper {
         let replica = Replica::restored(generation, saved.max, saved.gc, saved.entries);
         let (id, heartbeat, authored) = (me.name.id(), Heartbeat(0), now.moment);
         let own = EndpointState { name: me.name, address: me.address, heartbeat, authored, pulse, replica };
-        let limits = Limits { keys: config.max_keys, bytes: config.max_bytes };
+        // A replica that was cut can hold old entries beside the new ones that made their owner small again, and an owner
+        // at its limit can still say that it leaves: so holders allow twice what owners allow themselves.
+        let limits = Limits { keys: 2 * config.max_keys, bytes: 2 * config.max_bytes };
         let mut rng = Rng::new(rng_seed);
         Ok(Self {
             cluster: Cluster::new(id, own, limits, config.max_nodes),
@@ -226,16 +244,19 @@ impl Gossiper {
 
     /// The seeds are at these addresses now; those of before no longer count. This node's own is left out. A node that
     /// knows nobody turns to them at once.
-    pub fn handle_seeds(&mut self, mut seeds: Vec<SocketAddr>) {
+    pub fn handle_seeds(&mut self, now: Time, mut seeds: Vec<SocketAddr>) {
+        self.notice_pause(now);
         seeds.sort_unstable();
         seeds.dedup();
         let own = self.cluster.own().address;
-        seeds.retain(|seed| *seed != own && !self.contacts.mine.contains(seed));
-        let lonely = self.liveness.live().is_empty();
-        if lonely && seeds != self.contacts.seeds {
-            (self.clock.next, self.clock.slot) = (self.clock.now, 0);
+        seeds.retain(|seed| *seed != own);
+        let news = seeds != self.contacts.told;
+        if news && self.liveness.live().is_empty() {
+            (self.clock.next, self.clock.slot) = (now.moment, 0);
+            self.clock.phase = Some(random_part(&mut self.rng, self.config.interval));
         }
-        self.contacts.seeds = seeds;
+        self.contacts.told = seeds;
+        self.contacts.forgive(now.moment);
     }
 
     /// Other nodes were at these addresses in an earlier life of this one: they are tried like the unreachable, until
@@ -255,12 +276,14 @@ impl Gossiper {
         if let Some(generation) = generation {
             self.begin_life(now, generation);
         }
+        self.depart_if_ready(now);
     }
 
-    /// What [`Persist`] named `mark` could not be saved. All writes that wait for the disk are dropped, a departure
-    /// with them: the node then leaves without a word. The rest is to be saved again after an interval.
+    /// What [`Persist`] named `mark` could not be saved. All writes that wait for the disk are dropped; what is left is
+    /// to be saved again after an interval.
     pub fn handle_persist_failed(&mut self, now: Time, mark: PersistMark) {
         self.owner.persist_failed(mark, now.moment + self.config.interval);
+        self.depart_if_ready(now);
     }
 
     // The owner commands.
@@ -286,18 +309,14 @@ impl Gossiper {
         self.write(now, vec![(key, None)])
     }
 
-    /// Announces that this node leaves, to some nodes at once and to all others through them.
-    /// [`has_left`](Self::has_left) says when that is done.
+    /// Announces that this node leaves, to some nodes at once and to all others through them: as soon as its last writes
+    /// are on disk. [`has_left`](Self::has_left) says when that is done. After ten seconds, or ten intervals if they are
+    /// longer, the node has left in any case.
     pub fn leave(&mut self, now: Time) {
-        if self.farewell.is_some() {
-            return;
-        }
-        let until = now.moment + 2 * self.config.interval;
-        self.farewell = Some(Farewell { told: 0, enough: self.liveness.live().len().min(TOLD), until });
-        let departure = vec![(Key::departed(), Some(Value::from(b"")))];
-        // In line behind the writes that wait for the disk, so that none of them comes after the end.
-        if let Some(safe) = self.owner.stage(&self.cluster.own().replica, departure) {
-            self.commit(now, safe);
+        if self.farewell.is_none() {
+            let patience = (10 * self.config.interval).max(Duration::from_secs(10));
+            self.farewell = Some(Farewell { told: 0, enough: usize::MAX, until: now.moment + patience });
+            self.depart_if_ready(now);
         }
     }
 
@@ -361,15 +380,21 @@ impl Gossiper {
     /// Lets `write` show.
     fn commit(&mut self, now: Time, write: Write) {
         let version = self.cluster.change_own(|own| own.write(write.iter().cloned()));
-        let is_departure = write.iter().any(|(key, _)| *key == Key::departed());
         let changes = write.into_iter().map(|(key, value)| (key, value, version)).collect();
         self.say_changes(now, self.cluster.me(), changes);
-        if is_departure {
-            self.announce_departure(now);
-        }
     }
 
-    fn announce_departure(&mut self, now: Time) {
+    /// Says good-bye, if it is time: after the last write, so that none comes after the end.
+    fn depart_if_ready(&mut self, now: Time) {
+        let live = self.liveness.live().len();
+        let Some(farewell) = &mut self.farewell else { return };
+        if self.owner.is_saving_writes() || self.cluster.own().has_departed() {
+            return;
+        }
+        farewell.enough = live.min(TOLD);
+        farewell.until = now.moment + 2 * self.config.interval;
+        // Not for the disk: the next life does not begin departed.
+        self.commit(now, vec![(Key::departed(), Some(Value::from(b"")))]);
         self.say(now, self.cluster.me(), EventKind::Departed);
         let mut live = self.liveness.live().to_vec();
         self.rng.shuffle(&mut live);

@@ -20,7 +20,7 @@
 //!     let me = Identity { name: NodeName::new(name).unwrap(), address: place(port), saved: None };
 //!     Gossiper::new(Config::new("example"), me, port.into(), at(0)).unwrap()
 //! });
-//! nodes[1].handle_seeds(vec![place(1)]);
+//! nodes[1].handle_seeds(at(0), vec![place(1)]);
 //! nodes[0].set(at(0), [(Key::new("color").unwrap(), Value::from("green"))]).unwrap();
 //!
 //! let seal = Seal::new("example");

@@ -74,7 +74,7 @@ impl fmt::Debug for NodeName {
 
 /// A node's short name on the wire; [`NodeName::id`] derives it.
 ///
-/// Two names share an id once in about 2^64 pairs; a node refuses a second name for an id that it knows.
+/// Two names share an id once in about 2^64 pairs; a node refuses a second name for an id that it knows, as `forged`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
 

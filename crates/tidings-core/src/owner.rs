@@ -129,8 +129,8 @@ pub(crate) struct Owner {
     coming: Option<Generation>,
     /// Whether something changed since the last [`Persist`].
     dirty: bool,
-    /// The [`Persist`] under way, and the next one's mark.
-    under_way: Option<PersistMark>,
+    /// The [`Persist`] under way, with the new generation that is in it; and the next one's mark.
+    under_way: Option<(PersistMark, Option<Generation>)>,
     next_mark: u64,
     /// When to try the disk again after it failed.
     retry_at: Option<Moment>,
@@ -218,7 +218,7 @@ impl Owner {
         }
         let mark = PersistMark(self.next_mark);
         self.next_mark += 1;
-        (self.under_way, self.dirty, self.retry_at) = (Some(mark), false, None);
+        (self.under_way, self.dirty, self.retry_at) = (Some((mark, self.coming)), false, None);
         let drafted = self.draft.as_ref().unwrap_or(own);
         let entries = drafted.entries().filter(|(key, _)| !key.is_reserved());
         let entries = entries.map(|(key, entry)| (key.clone(), entry.clone())).collect();
@@ -229,24 +229,27 @@ impl Owner {
 
     /// What is on disk up to `mark` takes effect: a generation, and writes in their order.
     pub(crate) fn persisted(&mut self, mark: PersistMark) -> (Option<Generation>, Vec<Write>) {
-        if self.under_way != Some(mark) {
+        let Some((_, generation)) = self.under_way.take_if(|(under_way, _)| *under_way == mark) else {
             return (None, Vec::new());
-        }
-        self.under_way = None;
+        };
         self.is_announced = true;
         let safe = self.staged.iter().take_while(|(staged, _)| *staged <= mark).count();
         let writes = self.staged.drain(..safe).map(|(_, write)| write).collect();
         if self.staged.is_empty() {
             self.draft = None;
         }
-        let generation = if self.dirty { None } else { self.coming.take() };
+        self.coming.take_if(|coming| Some(*coming) == generation);
         (generation, writes)
+    }
+
+    /// Whether writes wait for the disk.
+    pub(crate) fn is_saving_writes(&self) -> bool {
+        !self.staged.is_empty()
     }
 
     /// The disk failed: all writes under way are dropped, and the generation is tried again at `again`.
     pub(crate) fn persist_failed(&mut self, mark: PersistMark, again: Moment) {
-        if self.under_way == Some(mark) {
-            self.under_way = None;
+        if self.under_way.take_if(|(under_way, _)| *under_way == mark).is_some() {
             self.staged.clear();
             self.draft = None;
             self.dirty = true;
@@ -271,11 +274,13 @@ impl Owner {
         if next.is_some_and(|next| now.moment < next) {
             return None;
         }
-        let claim = claim.take()?;
+        // A claim may be older than the answer that is on its way to the disk.
+        let own = own.max(self.coming.unwrap_or(own));
+        let claim = claim.take().filter(|claim| *claim >= own)?;
         let calm = next.is_none_or(|next| now.moment.since(next) > 2 * *wait);
         *wait = if calm { Refutation::FIRST_WAIT } else { (*wait * 2).min(Refutation::LONGEST_WAIT) };
         *next = Some(now.moment + *wait);
-        Some(Generation(claim.max(own).0.saturating_add(1).max(now.wall.0)))
+        Some(Generation(claim.0.saturating_add(1).max(now.wall.0)))
     }
 
     /// A peer answered: the present generation is believed.

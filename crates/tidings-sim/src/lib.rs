@@ -25,6 +25,6 @@ mod trace;
 mod warm;
 
 pub use network::{Network, Share};
-pub use node::{Disk, Place};
+pub use node::{Arrivals, Disk, Place};
 pub use simulation::Simulation;
 pub use trace::Counts;

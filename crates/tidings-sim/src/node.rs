@@ -1,10 +1,9 @@
 //! One simulated machine: a core, a disk, clocks, and what it was heard to say.
 
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tidings_core::{Config, Event, Gossiper, Moment, NodeName, Saved, Seal, Time, WallClock};
+use tidings_core::{Config, Event, Gossiper, Moment, NodeName, Persist, Saved, Seal, Time, WallClock};
 
 /// Which node of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +18,23 @@ pub enum Disk {
     Lost,
 }
 
+/// What becomes of datagrams that come in while a node is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrivals {
+    /// They wait: a process that is stopped.
+    Wait,
+    /// They are lost: a machine that is suspended.
+    AreLost,
+}
+
+/// A pause of a node.
+#[derive(Debug)]
+pub(crate) struct Pause {
+    pub(crate) arrivals: Arrivals,
+    /// The datagrams that wait, and where they came from.
+    pub(crate) waiting: Vec<(SocketAddr, Vec<u8>)>,
+}
+
 /// One machine.
 #[derive(Debug)]
 pub(crate) struct SimNode {
@@ -30,6 +46,10 @@ pub(crate) struct SimNode {
     pub(crate) core: Option<Gossiper>,
     /// What its disk holds.
     pub(crate) disk: Option<Saved>,
+    /// What is on its way to the disk.
+    pub(crate) saving: Option<Persist>,
+    /// Whether nothing can be saved.
+    pub(crate) disk_is_broken: bool,
     /// By how much its wall clock is ahead, in milliseconds.
     pub(crate) skew: i64,
     /// Which start this is: what belongs to an earlier one comes too late.
@@ -37,7 +57,7 @@ pub(crate) struct SimNode {
     /// When it wakes next; a wake-up at another time is stale.
     pub(crate) wake: Moment,
     /// What waits for it while it is paused.
-    pub(crate) paused: Option<VecDeque<(SocketAddr, Vec<u8>)>>,
+    pub(crate) paused: Option<Pause>,
     /// What it said, and when.
     pub(crate) events: Vec<(Moment, Event)>,
 }

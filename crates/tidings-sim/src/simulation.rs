@@ -1,16 +1,16 @@
 //! The world: one queue, one clock, one seed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tidings_core::{
-    Config, Event, Gossiper, Identity, Key, Moment, NodeName, PersistMark, Rng, Seal, Shown, Value,
+    Config, Event, Gossiper, Identity, Key, Moment, NodeName, Persist, Rng, Seal, Shown, Value,
 };
 
 use crate::network::Network;
-use crate::node::{Disk, Place, SimNode};
+use crate::node::{Arrivals, Disk, Pause, Place, SimNode};
 use crate::trace::{Counts, Trace};
 
 /// A cluster in virtual time.
@@ -41,7 +41,7 @@ struct Happening {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     Arrival { from: SocketAddr, bytes: Vec<u8> },
-    Saved { life: u32, mark: PersistMark },
+    Saved { life: u32 },
     Wake { life: u32 },
 }
 
@@ -106,6 +106,8 @@ impl Simulation {
             seeds: seeds.to_vec(),
             core: None,
             disk: None,
+            saving: None,
+            disk_is_broken: false,
             skew: 0,
             life: 0,
             wake: Moment::NEVER,
@@ -120,7 +122,7 @@ impl Simulation {
     pub fn crash(&mut self, place: Place) {
         self.trace.line(self.now, place, format_args!("crash"));
         let node = &mut self.nodes[place.0];
-        (node.core, node.paused) = (None, None);
+        (node.core, node.paused, node.saving) = (None, None, None);
     }
 
     /// Starts a crashed node again.
@@ -140,16 +142,21 @@ impl Simulation {
         self.nodes[place.0].skew = milliseconds;
     }
 
-    /// Stops a node's processor. Datagrams for it wait.
-    pub fn pause(&mut self, place: Place) {
+    /// Lets all that a node saves fail from now on, or no longer.
+    pub fn break_disk(&mut self, place: Place, is_broken: bool) {
+        self.nodes[place.0].disk_is_broken = is_broken;
+    }
+
+    /// Stops a node's processor. Datagrams for it wait, or are lost.
+    pub fn pause(&mut self, place: Place, arrivals: Arrivals) {
         self.trace.line(self.now, place, format_args!("pause"));
-        self.nodes[place.0].paused.get_or_insert_default();
+        self.nodes[place.0].paused.get_or_insert(Pause { arrivals, waiting: Vec::new() });
     }
 
     /// Lets a paused node run again: it finds all datagrams that waited at once.
     pub fn resume(&mut self, place: Place) {
         self.trace.line(self.now, place, format_args!("resume"));
-        let waiting = self.nodes[place.0].paused.take().unwrap_or_default();
+        let Some(Pause { waiting, .. }) = self.nodes[place.0].paused.take() else { return };
         for (from, bytes) in waiting {
             self.arrive(place, from, &bytes);
         }
@@ -303,8 +310,9 @@ impl Simulation {
         self.touched.insert(to);
         match what {
             What::Arrival { from, bytes } => self.arrive(to, from, &bytes),
-            What::Saved { life, mark } if self.nodes[to.0].life == life => self.saved(to, mark),
+            What::Saved { life } if self.nodes[to.0].life == life => self.saved(to),
             What::Wake { life } if self.nodes[to.0].life == life && self.nodes[to.0].wake == at => {
+                self.nodes[to.0].wake = Moment::NEVER;
                 self.wake(to);
             }
             What::Saved { .. } | What::Wake { .. } => {}
@@ -322,7 +330,7 @@ impl Simulation {
         let me = Identity { name: node.name.clone(), address: place.address(), saved };
         let core = Gossiper::new(node.config.clone(), me, rng_seed, node.time(now));
         let mut core = core.expect("the configuration works");
-        core.handle_seeds(node.seeds.iter().map(|seed| seed.address()).collect());
+        core.handle_seeds(node.time(now), node.seeds.iter().map(|seed| seed.address()).collect());
         node.core = Some(core);
         node.wake = Moment::NEVER;
         self.drain(place);
@@ -334,16 +342,23 @@ impl Simulation {
         }
     }
 
-    fn saved(&mut self, place: Place, mark: PersistMark) {
-        if self.is_up(place) {
-            self.tell(place, |core, now| core.handle_persisted(now, mark));
+    /// The disk has done what it was asked to; a paused node hears of it when it runs again.
+    fn saved(&mut self, place: Place) {
+        let node = &mut self.nodes[place.0];
+        let Some(Persist { mark, saved }) = node.saving.take() else { return };
+        if node.disk_is_broken {
+            return self.tell(place, |core, now| core.handle_persist_failed(now, mark));
         }
+        node.disk = Some(saved);
+        self.tell(place, |core, now| core.handle_persisted(now, mark));
     }
 
     fn arrive(&mut self, place: Place, from: SocketAddr, bytes: &[u8]) {
         let node = &mut self.nodes[place.0];
-        if let Some(waiting) = &mut node.paused {
-            return VecDeque::push_back(waiting, (from, bytes.to_vec()));
+        match &mut node.paused {
+            Some(Pause { arrivals: Arrivals::Wait, waiting }) => return waiting.push((from, bytes.to_vec())),
+            Some(Pause { arrivals: Arrivals::AreLost, .. }) => return,
+            None => {}
         }
         if node.core.is_none() {
             return;
@@ -380,8 +395,8 @@ impl Simulation {
                 self.trace.line(now, place, format_args!("{} {:?}", event.node, event.kind));
                 node.events.push((now, event));
             } else if let Some(persist) = core.poll_persist() {
-                node.disk = Some(persist.saved);
-                let what = What::Saved { life: node.life, mark: persist.mark };
+                node.saving = Some(persist);
+                let what = What::Saved { life: node.life };
                 self.put(now + SimNode::SAVING, place, what);
             } else if let Some(sent) = core.poll_transmit() {
                 let bytes = node.seal.encode(&sent.message);

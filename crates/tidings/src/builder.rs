@@ -81,6 +81,21 @@ impl Builder {
         self
     }
 
+    /// How many bytes a datagram has at most: 1,200 by default, which pass every network.
+    #[must_use]
+    pub fn datagram(mut self, bytes: usize) -> Self {
+        self.config.datagram = bytes;
+        self
+    }
+
+    /// How much this node owns at most, and allows others to own: keys, and bytes of keys and values. 16,384 and 8 MiB
+    /// by default.
+    #[must_use]
+    pub fn limits(mut self, keys: usize, bytes: usize) -> Self {
+        (self.config.max_keys, self.config.max_bytes) = (keys, bytes);
+        self
+    }
+
     /// Where to keep what survives a restart: the generation, this node's keys, and where others are.
     #[must_use]
     pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
@@ -124,7 +139,7 @@ impl Builder {
         let identity = Identity { name: name.clone(), address, saved };
         let mut core = Gossiper::new(config, identity, rng_seed, clock.now())?;
         core.handle_remembered(peers);
-        core.handle_seeds(seeds::literals(&seeds, address));
+        core.handle_seeds(clock.now(), seeds::literals(&seeds, address));
         let (found, addresses) = watch::channel(seeds::literals(&seeds, address));
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (sender, _) = broadcast::channel(events::KEPT);

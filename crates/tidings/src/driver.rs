@@ -71,7 +71,7 @@ pub(crate) struct Driver {
     socket: UdpSocket,
     disk: Option<Arc<Disk>>,
     saving: Option<JoinHandle<(PersistMark, io::Result<()>)>>,
-    saving_peers: Option<JoinHandle<io::Result<()>>>,
+    saving_peers: Option<JoinHandle<io::Result<Vec<SocketAddr>>>>,
     saved_peers: Vec<SocketAddr>,
     writers: Vec<(Version, Reply)>,
     seeds: Option<watch::Receiver<Vec<SocketAddr>>>,
@@ -143,8 +143,8 @@ impl Driver {
                     Some(command) => self.obey(command),
                 },
                 saved = finished(&mut self.saving) => self.saved(saved),
-                _ = finished(&mut self.saving_peers) => {}
-                addresses = changed(&mut self.seeds) => self.core.handle_seeds(addresses),
+                saved = finished(&mut self.saving_peers) => self.peers_saved(saved),
+                addresses = changed(&mut self.seeds) => self.core.handle_seeds(self.clock.now(), addresses),
                 _ = save_peers.tick() => self.save_peers(),
             }
         }
@@ -191,7 +191,10 @@ impl Driver {
                 break;
             }
             match self.socket.try_recv_from(buffer) {
-                Ok((len, from)) => self.take(buffer.get(..len).unwrap_or_default(), from),
+                Ok((len, from)) => {
+                    self.take(buffer.get(..len).unwrap_or_default(), from);
+                    self.drain().await;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => result = Err(error),
             }
@@ -273,25 +276,38 @@ impl Driver {
         }
     }
 
-    /// Remembers where the live nodes are, if that changed.
+    /// Remembers where the others are, if that changed.
     fn save_peers(&mut self) {
         let (Some(disk), None) = (&self.disk, &self.saving_peers) else { return };
-        let peers = self.core.live_addresses(PEERS);
+        let peers = self.core.peer_addresses(PEERS);
         if !peers.is_empty() && peers != self.saved_peers {
-            self.saved_peers.clone_from(&peers);
             let disk = Arc::clone(disk);
-            self.saving_peers = Some(tokio::task::spawn_blocking(move || disk.save_peers(&peers)));
+            let save = move || disk.save_peers(&peers).map(|()| peers);
+            self.saving_peers = Some(tokio::task::spawn_blocking(save));
+        }
+    }
+
+    fn peers_saved(&mut self, result: io::Result<Vec<SocketAddr>>) {
+        match result {
+            Ok(peers) => self.saved_peers = peers,
+            Err(error) => {
+                tracing::error!(%error, "the addresses of the other nodes could not be saved");
+                self.books.disk_error = Some(error.to_string());
+            }
         }
     }
 
     /// Waits for the disk, so that nothing is written once the node has stopped.
     async fn finish(mut self) {
-        self.save_peers();
-        if let Some(saving) = self.saving.take() {
-            let _ = saving.await;
+        if self.saving.is_some() {
+            let saved = finished(&mut self.saving).await;
+            self.saved(saved);
+            self.answer_writers();
         }
-        if let Some(saving) = self.saving_peers.take() {
-            let _ = saving.await;
+        self.save_peers();
+        if self.saving_peers.is_some() {
+            let saved = finished(&mut self.saving_peers).await;
+            self.peers_saved(saved);
         }
     }
 

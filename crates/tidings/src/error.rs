@@ -61,10 +61,10 @@ pub enum Error {
     /// A write was refused; nothing was written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// A write could not be saved; nothing was written.
+    /// A write could not be saved. It does not show, and will not.
     #[error("the write could not be saved: {0}")]
     Disk(String),
-    /// The node has stopped, or left.
+    /// The node has stopped, or left. What was asked of it just before may have been done.
     #[error("the node has stopped")]
     Stopped,
 }

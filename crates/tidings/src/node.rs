@@ -74,7 +74,7 @@ impl Node {
     /// disk; it reaches the other nodes by itself.
     ///
     /// # Errors
-    /// The write breaks a bound, could not be saved, or the node has stopped. Nothing was written then.
+    /// The write breaks a bound, or could not be saved: nothing was written then. Or the node has stopped meanwhile.
     pub async fn set(&self, key: impl AsRef<str>, value: impl AsRef<[u8]>) -> Result<Version, Error> {
         self.set_many([(key, value)]).await
     }

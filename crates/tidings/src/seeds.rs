@@ -46,34 +46,28 @@ pub(crate) fn literals(seeds: &[Seed], own: SocketAddr) -> Vec<SocketAddr> {
     seeds.iter().filter_map(Seed::literal).filter(|seed| seed.is_ipv4() == own.is_ipv4()).take(MOST).collect()
 }
 
-/// Looks all seeds up, again and again, and publishes their addresses, until nobody listens.
+/// Looks all seeds up, again and again, and publishes their addresses, until nobody listens. What a name had last stays
+/// while its name server is silent.
 pub(crate) async fn look_up(seeds: Vec<Seed>, own: SocketAddr, found: watch::Sender<Vec<SocketAddr>>) {
     let mut wait = EAGER;
+    let mut known: Vec<Vec<SocketAddr>> = vec![Vec::new(); seeds.len()];
     loop {
-        let mut addresses = Vec::new();
         let mut complete = true;
-        for Seed(seed) in &seeds {
+        for (Seed(seed), known) in seeds.iter().zip(&mut known) {
             match lookup_host(seed).await {
-                Ok(some) => addresses.extend(some.filter(|address| address.is_ipv4() == own.is_ipv4())),
+                Ok(some) => *known = some.filter(|address| address.is_ipv4() == own.is_ipv4()).collect(),
                 Err(error) => {
                     complete = false;
                     tracing::warn!(%seed, %error, "the seed's name was not found");
                 }
             }
         }
-        addresses.truncate(MOST);
-        // A name server that is down takes no seed away: what was found before stays.
-        let news = |old: &mut Vec<SocketAddr>| {
-            if !complete {
-                addresses
-                    .extend(old.iter().filter(|kept| !addresses.contains(kept)).copied().collect::<Vec<_>>());
-                addresses.truncate(MOST);
-            }
+        let addresses: Vec<_> = known.iter().flatten().copied().take(MOST).collect();
+        found.send_if_modified(|old| {
             let changed = *old != addresses;
             *old = addresses;
             changed
-        };
-        found.send_if_modified(news);
+        });
         wait = if complete { CALM } else { (2 * wait).min(CALM) };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}

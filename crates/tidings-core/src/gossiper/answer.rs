@@ -13,7 +13,7 @@ use crate::message::{Ack, Body, HeadLine, Line, Message, Refusal, Sender, Syn};
 use crate::name::NodeId;
 use crate::snapshot::Standing;
 use crate::time::Time;
-use crate::version::{Head, Heartbeat, Version};
+use crate::version::{Generation, Head, Heartbeat, Version};
 
 impl Gossiper {
     /// `message` came from `from`. What it asks for is answered to there, and nowhere else.
@@ -35,7 +35,7 @@ impl Gossiper {
         }
         let Message { sender, exchange, body } = message;
         if sender.id == self.cluster.me() {
-            return Err(self.meet_own_name(exchange));
+            return Err(self.meet_own_name(now, exchange));
         }
         if !bounds::is_believable(now.wall, sender.head, sender.max) {
             if matches!(body, Body::Syn(_)) && sender.head.generation > bounds::highest_generation(now.wall) {
@@ -49,7 +49,7 @@ impl Gossiper {
             Body::Ack(ack) => self.receive_ack(now, from, sender, exchange, ack)?,
             Body::Ack2(deltas) => {
                 self.hear(now, sender);
-                self.apply(now, &deltas);
+                self.apply(now, sender.id, &deltas);
             }
             Body::Refusal(refusal) => self.receive_refusal(now, from, exchange, refusal)?,
         }
@@ -57,10 +57,9 @@ impl Gossiper {
     }
 
     /// A message in this node's own name: its own, through a seed's address that is its own; or a second process's.
-    fn meet_own_name(&mut self, exchange: u32) -> Rejected {
+    fn meet_own_name(&mut self, now: Time, exchange: u32) -> Rejected {
         let Some(exchange) = self.exchanges.end(exchange) else { return Rejected::OwnName };
-        self.contacts.mine.insert(exchange.to);
-        self.contacts.seeds.retain(|seed| *seed != exchange.to);
+        self.contacts.shun(exchange.to, now.moment + 30 * self.config.interval);
         Rejected::Echo
     }
 
@@ -84,7 +83,7 @@ impl Gossiper {
         ack: Ack,
     ) -> Result<(), Rejected> {
         let exchange = self.exchanges.end(number).ok_or(Rejected::Unsolicited)?;
-        self.owner.hear_acceptance(self.cluster.own().replica.generation());
+        self.owner.hear_acceptance(exchange.generation);
         self.answered(now, sender.id, &exchange);
         self.hear(now, sender);
         self.hear_heads(now, &ack.heads);
@@ -99,7 +98,7 @@ impl Gossiper {
         if !deltas.is_empty() {
             self.transmit(from, number, Body::Ack2(deltas));
         }
-        self.apply(now, &ack.deltas);
+        self.apply(now, sender.id, &ack.deltas);
         for line in ack.lines.iter().chain([&line_of(sender)]) {
             self.ask_later(line);
         }
@@ -117,9 +116,12 @@ impl Gossiper {
         exchange: u32,
         refusal: Refusal,
     ) -> Result<(), Rejected> {
-        self.exchanges.end(exchange).ok_or(Rejected::Unsolicited)?;
+        let exchange = self.exchanges.end(exchange).ok_or(Rejected::Unsolicited)?;
         self.contacts.remember(refusal.others);
         let own = self.cluster.own().replica.generation();
+        if exchange.generation != own {
+            return Ok(());
+        }
         let believable = self.owner.hear_refusal(from, refusal.clock, own, now);
         self.take_generation(now, believable);
         Ok(())
@@ -155,14 +157,15 @@ impl Gossiper {
         }
     }
 
+    /// Whoever has come further in my own state than I have holds what I never wrote.
     fn hear_lines(&mut self, now: Time, lines: &[Line]) {
         let me = self.cluster.me();
         for line in lines.iter().filter(|line| line.id == me) {
             let head = Head { generation: line.generation, heartbeat: Heartbeat(0) };
-            if bounds::is_believable(now.wall, head, line.max) {
-                self.hear_of_myself(now, head);
-            } else {
+            if !bounds::is_believable(now.wall, head, line.max) {
                 self.drop_for("unbelievable");
+            } else {
+                self.hear_of_my_state(now, line.generation, line.max);
             }
         }
     }
@@ -181,26 +184,29 @@ impl Gossiper {
         }
     }
 
-    pub(super) fn apply(&mut self, now: Time, deltas: &[Delta]) {
+    fn apply(&mut self, now: Time, from: NodeId, deltas: &[Delta]) {
         for delta in deltas {
             let heartbeat = delta.introduction.as_ref().map_or(Heartbeat(0), |who| who.heartbeat);
             let head = Head { generation: delta.generation, heartbeat };
             if !bounds::is_believable(now.wall, head, delta.max) {
                 self.drop_for("unbelievable");
             } else if delta.owner == self.cluster.me() {
-                self.apply_to_myself(now, delta);
+                self.hear_of_my_state(now, delta.generation, delta.through);
             } else {
                 self.apply_to_other(now, delta);
+            }
+            if let Some(who) = delta.introduction.as_ref().filter(|_| delta.owner == from) {
+                self.cluster.correct_address(from, delta.generation, who.address);
             }
         }
     }
 
-    /// A peer holds state in my name that I never wrote in this life: it is of another life, and I begin one above.
-    fn apply_to_myself(&mut self, now: Time, delta: &Delta) {
+    /// Somebody holds state in my name, up to `max` of `generation`. If I never wrote that in this life, it is of another
+    /// one, and I begin one above.
+    fn hear_of_my_state(&mut self, now: Time, generation: Generation, max: Version) {
         let own = &self.cluster.own().replica;
-        let stranger = (delta.generation, delta.through) > (own.generation(), own.max_version());
-        if stranger {
-            self.owner.hear_claim(delta.generation);
+        if (generation, max) > (own.generation(), own.max_version()) {
+            self.owner.hear_claim(generation);
             self.answer_claims(now);
         }
     }

@@ -32,12 +32,17 @@ impl Gossiper {
         self.cluster.own().address
     }
 
-    /// Where live nodes are, the first `most` of them by id.
+    /// Where other nodes are, the live ones first, `most` of them.
     #[must_use]
-    pub fn live_addresses(&self, most: usize) -> Vec<SocketAddr> {
-        let mut live = self.liveness.live().to_vec();
-        live.sort_unstable();
-        live.iter().filter_map(|&id| Some(self.cluster.endpoint(id)?.address)).take(most).collect()
+    pub fn peer_addresses(&self, most: usize) -> Vec<SocketAddr> {
+        let mut peers = Vec::new();
+        for roll in [self.liveness.live(), self.liveness.unreachable()] {
+            let mut ids = roll.to_vec();
+            ids.sort_unstable();
+            peers.extend(ids.iter().filter_map(|&id| Some(self.cluster.endpoint(id)?.address)));
+        }
+        peers.truncate(most);
+        peers
     }
 
     /// This node's generation.
@@ -61,7 +66,8 @@ impl Gossiper {
     /// Whether the departure has been announced to enough others: the node may stop now.
     #[must_use]
     pub fn has_left(&self) -> bool {
-        let done = |told, enough, until| told >= enough || self.clock.now >= until;
+        let departed = self.cluster.own().has_departed();
+        let done = |told, enough, until| (departed && told >= enough) || self.clock.now >= until;
         self.farewell.as_ref().is_some_and(|farewell| done(farewell.told, farewell.enough, farewell.until))
     }
 

@@ -43,6 +43,7 @@ impl Gossiper {
     /// Beats, forgets what is over, and gossips with whom the three rules choose.
     fn begin_round(&mut self, now: Time) {
         self.beat(now);
+        self.contacts.forgive(now.moment);
         self.cluster.begin_round();
         (self.clock.retries, self.clock.repeats) = (RETRIES, REPEATS);
         self.exchanges.forget(now.moment, 10 * self.config.interval.max(Duration::from_millis(100)));
@@ -75,7 +76,8 @@ impl Gossiper {
         let me = self.cluster.me();
         let highest = bounds::highest_heartbeat(now.wall, self.cluster.own().replica.generation());
         let own = self.cluster.life_mut(me).expect("this node is in its own view");
-        own.heartbeat = Heartbeat((own.heartbeat.0 + 1).min(highest.0));
+        // Never backwards, also where the wall clock went back.
+        own.heartbeat = Heartbeat((own.heartbeat.0 + 1).min(highest.0)).max(own.heartbeat);
         own.authored = now.moment;
     }
 
@@ -100,7 +102,8 @@ impl Gossiper {
             self.window_from = NodeId(window.last.0.wrapping_add(1));
         }
         let fails = Some(now.moment + self.patience_for_an_answer());
-        let exchange = Exchange { to, with: live, sent: now.moment, fails, summary: syn.summary };
+        let generation = self.cluster.own().replica.generation();
+        let exchange = Exchange { to, with: live, sent: now.moment, fails, generation, summary: syn.summary };
         let number = self.exchanges.begin(&mut self.rng, exchange);
         self.transmit(to, number, Body::Syn(syn));
     }

@@ -12,10 +12,10 @@ use crate::time::{Moment, Time};
 use crate::version::Head;
 
 impl Gossiper {
-    /// If this node was not told the time for longer than it asked, it slept, and what it did not hear meanwhile is
+    /// If this node was told the time long after its next exchange was due, it slept, and what it did not hear meanwhile is
     /// nobody's fault: all arrival clocks move on by as much, and nobody is convicted for two intervals.
     pub(super) fn notice_pause(&mut self, now: Time) {
-        let slept = now.moment.since(self.poll_timeout());
+        let slept = now.moment.since(self.clock.next);
         self.clock.now = self.clock.now.max(now.moment);
         if slept <= (self.config.interval / 2).max(Duration::from_millis(100)) {
             return;
@@ -88,7 +88,7 @@ impl Gossiper {
         }
     }
 
-    /// A node that was not known: live, unless the sign of life it came with is stale.
+    /// A node of which nothing is believed yet: live, unless the sign of life it came with is stale.
     pub(super) fn judge_newcomer(&mut self, now: Time, id: NodeId) {
         if self.cluster.endpoint(id).is_some_and(|endpoint| endpoint.has_departed()) {
             return;
@@ -112,12 +112,11 @@ impl Gossiper {
         pulse.look_at = endpoint.pulse.look_at;
         endpoint.pulse = pulse;
         self.suspects.remove(&id);
-        let was_live = self.liveness.standing(id) == Some(Standing::Live);
-        if was_live {
-            return self.look_again(id);
+        match self.liveness.standing(id) {
+            Some(Standing::Live) => self.look_again(id),
+            Some(Standing::Unreachable) => self.revive(now, id),
+            Some(Standing::Departed) | None => self.judge_newcomer(now, id),
         }
-        self.liveness.enter(id, Standing::Unreachable);
-        self.revive(now, id);
     }
 
     /// `id` announced its departure.
@@ -176,17 +175,17 @@ impl Gossiper {
             return;
         }
         let apart = self.clock.round_trip.unwrap_or(LEAST_APART).max(LEAST_APART);
-        let wait = self.config.interval / 10;
+        let interval = self.config.interval;
         let Some(pulse) = self.pulse_mut(id).filter(|pulse| pulse.quiet_since <= sent) else { return };
         let attempts = pulse.attempts.get_or_insert_with(|| {
-            Box::new(Attempts { first: sent, last: sent, failed: 0, next: None, wait })
+            Box::new(Attempts { first: sent, last: sent, failed: 0, next: None, wait: interval / 10 })
         });
         if attempts.failed == 0 || sent.since(attempts.last) >= apart {
             attempts.failed += 1;
             attempts.last = sent;
         }
         attempts.next = Some(now.moment + attempts.wait.max(apart));
-        attempts.wait = attempts.wait * 3 / 2;
+        attempts.wait = (attempts.wait * 3 / 2).min(interval);
         self.suspects.insert(id);
     }
 
@@ -255,7 +254,7 @@ impl Gossiper {
     /// fault may be this node's own.
     fn threshold(&self, id: NodeId) -> f64 {
         let others = self.liveness.live().len().saturating_sub(1);
-        let suspects = self.suspects.iter().filter(|&&suspect| suspect != id).count();
+        let suspects = self.suspects.len() - usize::from(self.suspects.contains(&id));
         if others == 0 {
             return self.config.threshold;
         }

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The tag tells messages of other clusters from damaged ones; the checksum runs over a longer hash of the cluster's
-//! name, the version, the kind and all sections. Sections come by rising tag; unknown ones are skipped, so that later
-//! releases can add some. Everything else that is not exactly as the encoder would write it is an error, no number is
+//! name, the version, the kind and all sections. Sections come by rising tag, each at most once; those
+//! above the last known tag are skipped, so that later releases can add some. Everything else that is not exactly as the encoder would write it is an error, no number is
 //! believed before it is checked, and nothing is allocated that the bytes at hand have not paid for.
 
 mod bytes;
@@ -42,6 +42,8 @@ const WINDOW: u8 = 6;
 const DELTAS: u8 = 7;
 const CLOCK: u8 = 8;
 const OTHERS: u8 = 9;
+/// The highest tag that this release knows; later ones add above it.
+const LAST: u8 = OTHERS;
 
 /// Why bytes are no message for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -229,32 +231,20 @@ fn read_message(kind: u8, mut sections: Sections<'_>) -> Result<Message, WireErr
 struct Sections<'a>(Reader<'a>);
 
 impl<'a> Sections<'a> {
-    /// Reads the section with this tag if it is there, skipping unknown ones before it.
+    /// Reads the next section, if it has this tag.
     fn optional<T>(
         &mut self,
         tag: u8,
         read: impl FnOnce(&mut Reader<'a>) -> Result<T, WireError>,
     ) -> Result<Option<T>, WireError> {
-        while !self.0.is_empty() {
-            let mut ahead = self.0;
-            let found = ahead.byte()?;
-            if found > tag {
-                return Ok(None);
-            }
-            let len = usize::from(ahead.quarter()?);
-            let mut content = Reader::new(ahead.raw(len)?);
-            self.0 = ahead;
-            if found == tag {
-                let read = read(&mut content)?;
-                let whole = content.is_empty();
-                return if whole {
-                    Ok(Some(read))
-                } else {
-                    Err(WireError::Malformed("a section with a rest"))
-                };
-            }
+        let mut ahead = self.0;
+        if ahead.is_empty() || ahead.byte()? != tag {
+            return Ok(None);
         }
-        Ok(None)
+        let mut content = next_content(&mut ahead)?;
+        self.0 = ahead;
+        let read = read(&mut content)?;
+        if content.is_empty() { Ok(Some(read)) } else { Err(WireError::Malformed("a section with a rest")) }
     }
 
     fn required<T>(
@@ -265,13 +255,22 @@ impl<'a> Sections<'a> {
         self.optional(tag, read)?.ok_or(WireError::Malformed("a section missing"))
     }
 
-    /// Skips what is left, as far as it is whole sections.
+    /// Skips what is left: whole sections, by rising tag, that are not known here.
     fn finish(mut self) -> Result<(), WireError> {
+        let mut last = LAST;
         while !self.0.is_empty() {
-            self.0.byte()?;
-            let len = usize::from(self.0.quarter()?);
-            self.0.raw(len)?;
+            let tag = self.0.byte()?;
+            if tag <= last {
+                return Err(WireError::Malformed("a section out of place"));
+            }
+            last = tag;
+            next_content(&mut self.0)?;
         }
         Ok(())
     }
+}
+
+fn next_content<'a>(bytes: &mut Reader<'a>) -> Result<Reader<'a>, WireError> {
+    let len = usize::from(bytes.quarter()?);
+    Ok(Reader::new(bytes.raw(len)?))
 }

@@ -45,6 +45,9 @@ pub(super) fn read_heads(bytes: &mut Reader<'_>) -> Result<Vec<HeadLine>, WireEr
     let column = |bytes: &mut Reader<'_>| (0..count).map(|_| bytes.varint()).collect::<Result<Vec<_>, _>>();
     let ids = (0..count).map(|_| bytes.word()).collect::<Result<Vec<_>, _>>()?;
     let (generations, heartbeats, ages) = (column(bytes)?, column(bytes)?, column(bytes)?);
+    if generations.iter().min().is_none_or(|&above| above > 0) {
+        return Err(WireError::Malformed("a lowest generation that is none"));
+    }
     let rows = ids.into_iter().zip(generations).zip(heartbeats).zip(ages);
     rows.map(|(((id, above), heartbeat), age)| {
         let generation =
@@ -145,9 +148,12 @@ fn read_delta(bytes: &mut Reader<'_>) -> Result<Delta, WireError> {
     let span = if flags & RESET == 0 { Span::After(after) } else { Span::Reset };
     let (gc, through, max) = (Version(bytes.varint()?), Version(bytes.varint()?), Version(bytes.varint()?));
     let introduction = if flags & INTRODUCED == 0 { None } else { Some(read_introduction(bytes)?) };
-    let starts =
-        introduction.is_some() == (after == Version(0)) && (span != Span::Reset || after == Version(0));
-    if !starts || after > through || through > max || gc > max {
+    // A run begins above all that was collected; a reset goes all the way.
+    let in_order = match span {
+        Span::After(after) => gc <= after && after <= through && through <= max,
+        Span::Reset => after == Version(0) && gc <= through && through == max,
+    };
+    if !in_order || introduction.is_some() != (after == Version(0)) {
         return Err(WireError::Malformed("a delta whose versions are out of order"));
     }
     let count = bytes.count(4)?;

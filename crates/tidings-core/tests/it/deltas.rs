@@ -1,8 +1,10 @@
 //! The delta rules, against everything that an owner may do and a network may do to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use proptest::bool::weighted;
+use proptest::option;
 use proptest::prelude::*;
 use tidings_core::{
     Applied, Delta, Entry, Generation, Heartbeat, Introduction, Key, Limits, NodeId, NodeName, Replica,
@@ -19,12 +21,17 @@ const PLENTY: usize = 10_000;
 enum Deed {
     Write(Vec<(usize, Option<u8>)>),
     Collect,
+    /// Begins another life, with what it had or without.
+    Restart {
+        keeps: bool,
+    },
 }
 
-/// An owner with its whole history: what it was after each version, and the newest write of each key.
+/// An owner with its whole history: what it was after each deed, and for each life the newest write of each key.
 struct History {
     states: Vec<Replica>,
-    newest: BTreeMap<Key, Entry>,
+    newest: BTreeMap<Generation, BTreeMap<Key, Entry>>,
+    deleted: BTreeSet<(Generation, Key)>,
 }
 
 fn key(number: usize) -> Key {
@@ -37,33 +44,46 @@ fn who() -> Introduction {
 }
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let pair = (0..3_usize, proptest::option::weighted(0.7, any::<u8>()));
+    let pair = (0..3_usize, option::weighted(0.7, any::<u8>()));
     let write = proptest::collection::btree_map(0..3_usize, pair.prop_map(|(_, value)| value), 1..3);
     let write = write.prop_map(|pairs| Deed::Write(pairs.into_iter().collect()));
-    proptest::collection::vec(prop_oneof![5 => write, 1 => Just(Deed::Collect)], 1..9)
+    let restart = any::<bool>().prop_map(|keeps| Deed::Restart { keeps });
+    proptest::collection::vec(prop_oneof![8 => write, 2 => Just(Deed::Collect), 1 => restart], 1..9)
 }
 
-/// The owner's life, in which each deed takes one version.
+/// The owner's lives, in which each deed takes one version.
 fn live_through(deeds: &[Deed]) -> History {
     let mut entries: BTreeMap<Key, Entry> = BTreeMap::new();
-    let mut history = History { states: vec![Replica::new(LIFE)], newest: BTreeMap::new() };
-    let mut gc = Version(0);
-    for (number, deed) in deeds.iter().enumerate() {
-        let version = Version(number as u64 + 1);
+    let mut history =
+        History { states: vec![Replica::new(LIFE)], newest: BTreeMap::new(), deleted: BTreeSet::new() };
+    let (mut life, mut max, mut gc) = (LIFE, Version(0), Version(0));
+    for deed in deeds {
+        max.0 += 1;
         match deed {
             Deed::Write(pairs) => {
                 for &(number, value) in pairs {
-                    let value = value.map(|value| Value::from([value]));
-                    entries.insert(key(number), Entry { value: value.clone(), version });
-                    history.newest.insert(key(number), Entry { value, version });
+                    let entry = Entry { value: value.map(|value| Value::from([value])), version: max };
+                    if entry.value.is_none() {
+                        history.deleted.insert((life, key(number)));
+                    }
+                    entries.insert(key(number), entry.clone());
+                    history.newest.entry(life).or_default().insert(key(number), entry);
                 }
             }
             Deed::Collect => {
-                gc = Version(version.0 - 1);
+                gc = Version(max.0 - 1);
                 entries.retain(|_, entry| entry.value.is_some() || entry.version > gc);
             }
+            Deed::Restart { keeps } => {
+                life.0 += 1;
+                if !keeps {
+                    (max, gc) = (Version(0), Version(0));
+                    entries.clear();
+                }
+                history.newest.insert(life, entries.clone());
+            }
         }
-        history.states.push(Replica::restored(LIFE, version, gc, entries.clone()));
+        history.states.push(Replica::restored(life, max, gc, entries.clone()));
     }
     history
 }
@@ -82,30 +102,56 @@ fn merged(to: &Replica, from: &Replica) -> Replica {
     to
 }
 
-/// What a replica promises: for each key whose newest write it has passed, that write.
-fn promised(replica: &Replica, history: &History) -> BTreeMap<Key, Option<Value>> {
-    let passed = history.newest.iter().filter(|(_, entry)| entry.version <= replica.max_version());
+/// The newest writes that a replica has passed, of the life that it knows.
+fn passed<'a>(replica: &Replica, history: &'a History) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
+    let max = replica.max_version();
+    let newest = history.newest.get(&replica.generation()).into_iter().flatten();
+    newest.filter(move |(_, entry)| entry.version <= max)
+}
+
+/// What a replica shows of these: its life, and each key's value.
+fn promised(replica: &Replica, history: &History) -> (Generation, BTreeMap<Key, Option<Value>>) {
     let shown = |key: &Key| replica.entry(key.as_str()).and_then(|entry| entry.value.clone());
-    passed.map(|(key, _)| (key.clone(), shown(key))).collect()
+    (replica.generation(), passed(replica, history).map(|(key, _)| (key.clone(), shown(key))).collect())
 }
 
 /// Asserts the promise (PROTOCOL.md, P1).
 fn keeps_its_promise(replica: &Replica, history: &History) {
-    for (key, value) in promised(replica, history) {
-        assert_eq!(value, history.newest[&key].value, "{key} at {}", replica.max_version());
+    for (key, newest) in passed(replica, history) {
+        let shown = replica.entry(key.as_str()).and_then(|entry| entry.value.as_ref());
+        assert_eq!(shown, newest.value.as_ref(), "{key} at {}", replica.max_version());
     }
 }
 
-/// Three replicas and their owner tell each other what they have, in any order, cut anywhere, kept back and repeated.
-fn mix(history: &History, steps: &[(usize, usize, usize, bool)]) -> Vec<Replica> {
+/// What one of three replicas, or the owner, tells another one.
+#[derive(Debug, Clone)]
+struct Step {
+    /// Who tells; 3 is the owner.
+    from: usize,
+    /// For whom it is cut, and who hears it.
+    meant: usize,
+    to: usize,
+    /// How much there is room for.
+    room: usize,
+    /// Whether it is held back until after the next one, and then heard.
+    held: bool,
+}
+
+/// Three replicas and their owner tell each other what they have: in any order, cut anywhere, held back, misdirected.
+fn mix(history: &History, steps: &[Step]) -> Vec<Replica> {
     let mut replicas = vec![Replica::new(LIFE); 3];
     let mut owner_at = 0;
     let mut held: Option<(usize, Delta)> = None;
-    for &(from, to, room, hold) in steps {
+    for &Step { from, meant, to, room, held: hold } in steps {
         owner_at = (owner_at + room % 3).min(history.states.len() - 1);
         let teller = if from == 3 { &history.states[owner_at] } else { &replicas[from] };
-        let Some(delta) = cut(teller, &replicas[to], 60 + room) else { continue };
-        let (before, promise) = (replicas[to].max_version(), promised(&replicas[to], history));
+        let Some(delta) = cut(teller, &replicas[meant], 60 + room) else { continue };
+        let stand = |replica: &Replica| (replica.generation(), replica.max_version());
+        let (before, (life, promise)) = (stand(&replicas[to]), promised(&replicas[to], history));
+        let shows = |replica: &Replica, key: &Key| {
+            replica.entry(key.as_str()).is_some_and(|entry| entry.value.is_some())
+        };
+        let visible: Vec<Key> = (0..3).map(key).filter(|key| shows(&replicas[to], key)).collect();
         if hold {
             held = Some((to, delta));
             continue;
@@ -114,18 +160,27 @@ fn mix(history: &History, steps: &[(usize, usize, usize, bool)]) -> Vec<Replica>
         if let Some((late_to, late)) = held.take() {
             replicas[late_to].apply(&late, LIMITS);
         }
-        assert!(replicas[to].max_version() >= before, "versions never go back");
-        for (key, value) in promise {
+        assert!(stand(&replicas[to]) >= before, "nothing goes back");
+        for (key, value) in promise.into_iter().filter(|_| replicas[to].generation() == life) {
             let now = replicas[to].entry(key.as_str()).and_then(|entry| entry.value.clone());
             assert_eq!(value, now, "what was settled stays");
+        }
+        for key in visible.into_iter().filter(|_| replicas[to].generation() == life) {
+            let is_deleted = history.deleted.contains(&(life, key.clone()));
+            assert!(is_deleted || shows(&replicas[to], &key), "a key once shown goes only by a delete");
         }
         replicas.iter().for_each(|replica| keeps_its_promise(replica, history));
     }
     replicas
 }
 
-fn steps() -> impl Strategy<Value = Vec<(usize, usize, usize, bool)>> {
-    proptest::collection::vec((0..4_usize, 0..3_usize, 0..90_usize, proptest::bool::weighted(0.2)), 1..30)
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = (0..4_usize, 0..3_usize, option::weighted(0.2, 0..3_usize), 0..90_usize, weighted(0.2));
+    let step = step.prop_map(|(from, to, meant, room, held)| {
+        let meant = meant.unwrap_or(to);
+        Step { from, meant, to, room, held }
+    });
+    proptest::collection::vec(step, 1..30)
 }
 
 proptest! {

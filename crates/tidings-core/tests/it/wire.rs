@@ -82,8 +82,8 @@ fn delta() -> impl Strategy<Value = Delta> {
                 introduction: (after == 0).then_some(who),
                 span: if reset { Span::Reset } else { Span::After(Version(after)) },
                 through: Version(version + more),
-                gc: Version(more),
-                max: Version(version + 2 * more),
+                gc: Version(if reset { more } else { more.min(after) }),
+                max: Version(version + if reset { more } else { 2 * more }),
                 entries,
             }
         },
@@ -196,7 +196,7 @@ proptest! {
         for message in asked {
             let _ = node.handle_message(now(), from, believable(message));
         }
-        node.handle_seeds(vec![from]);
+        node.handle_seeds(now(), vec![from]);
         node.handle_timeout(now());
         let mut answers = 0;
         while let Some(answer) = node.poll_transmit() {

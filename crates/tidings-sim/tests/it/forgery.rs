@@ -187,3 +187,30 @@ fn a_forged_departure_is_refuted() {
     sim.until(MINUTE, |sim| knows_all(sim, &nodes)).expect("it is still there");
     all_is_well(&mut sim, &nodes);
 }
+
+/// State in a live owner's name that is too large for any datagram: whoever was told can't show it to the owner, but
+/// says how far it has come, and the owner goes on above that.
+#[test]
+fn a_forgery_too_large_to_relay_does_not_stick() {
+    for reset in [true, false] {
+        let mut sim = Simulation::new(12);
+        let nodes = cluster(&mut sim, 4, &config());
+        sim.set(nodes[2], "color", "green");
+        sim.run(10 * SECOND);
+        let (generation, own) = (sim.core(nodes[2]).generation(), sim.core(nodes[2]).own_version());
+        let mut liar = Liar { sim: &mut sim, to: nodes[0] };
+        let max = Version(own.0 + 1_000);
+        let mut forged = liar.delta(nodes[2], generation, Heartbeat(1), max, "forged");
+        forged.entries[0].1.value = Some(Value::from(vec![b'x'; 3_000]));
+        if reset {
+            (forged.span, forged.gc) = (Span::Reset, max);
+        } else {
+            (forged.span, forged.introduction) = (Span::After(own), None);
+        }
+        liar.tell(Body::Ack2(vec![forged]));
+        assert!(text(&sim, nodes[0], nodes[2], "forged").is_some(), "it is believed at first");
+        sim.run(2 * MINUTE);
+        all_is_well(&mut sim, &nodes);
+        assert_eq!(text(&sim, nodes[0], nodes[2], "color").as_deref(), Some("green"));
+    }
+}

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tidings_core::{Cause, EventKind, Standing};
-use tidings_sim::{Disk, Place, Share, Simulation};
+use tidings_core::{Cause, Config, EventKind, Standing};
+use tidings_sim::{Arrivals, Disk, Place, Share, Simulation};
 
 use crate::{MINUTE, SECOND, cluster, config, standing};
 
@@ -67,21 +67,34 @@ fn a_departure_is_no_crash() {
     assert!(others.iter().all(|&node| convictions(&sim, node, since) == 0));
 }
 
-/// R46: a node that slept convicts nobody for what it did not hear.
+/// R46: a node that slept convicts nobody for what it did not hear, whether that waited for it or is lost.
 #[test]
 fn r46_a_sleeper_convicts_nobody() {
-    for (seed, seconds) in [1, 3, 10, 30, 60].into_iter().enumerate() {
-        let mut sim = Simulation::new(460 + seed as u64);
-        let nodes = cluster(&mut sim, 8, &config());
-        sim.run(MINUTE);
-        sim.pause(nodes[3]);
-        sim.run(Duration::from_secs(seconds));
-        let woke = sim.now();
-        sim.resume(nodes[3]);
-        sim.run(2 * MINUTE);
-        assert_eq!(convictions(&sim, nodes[3], woke), 0, "after {seconds} s");
-        assert!(nodes.iter().all(|&node| standing(&sim, node, nodes[3]) == Some(Standing::Live)));
+    for arrivals in [Arrivals::Wait, Arrivals::AreLost] {
+        for (seed, seconds) in [1, 3, 10, 30, 60, 300].into_iter().enumerate() {
+            let mut sim = Simulation::new(460 + seed as u64);
+            let nodes = cluster(&mut sim, 8, &config());
+            sim.run(MINUTE);
+            sim.pause(nodes[3], arrivals);
+            sim.run(Duration::from_secs(seconds));
+            let woke = sim.now();
+            sim.resume(nodes[3]);
+            sim.run(2 * MINUTE);
+            assert_eq!(convictions(&sim, nodes[3], woke), 0, "after {seconds} s, datagrams {arrivals:?}");
+            assert!(nodes.iter().all(|&node| standing(&sim, node, nodes[3]) == Some(Standing::Live)));
+        }
     }
+}
+
+/// A crashed node whose silence convicts it only after hours is tried all that time, and nothing overflows.
+#[test]
+fn attempts_without_end_do_no_harm() {
+    let mut sim = Simulation::new(6);
+    let patient = Config { threshold: 100.0, ..config() };
+    let nodes = cluster(&mut sim, 3, &patient);
+    sim.crash(nodes[2]);
+    sim.run(60 * MINUTE);
+    assert_eq!(standing(&sim, nodes[0], nodes[2]), Some(Standing::Unreachable));
 }
 
 #[test]

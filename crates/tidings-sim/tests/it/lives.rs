@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_core::{Config, Generation, Standing};
+use tidings_core::{Config, Event, EventKind, Generation, Standing};
 use tidings_sim::{Disk, Place, Simulation};
 
 use crate::{MINUTE, SECOND, cluster, config, durable, knows_all, standing, text};
@@ -69,6 +69,15 @@ fn r03_a_restart_with_an_older_clock_is_accepted() {
         let nodes = cluster(&mut sim, 5, &durable());
         let (before, after) = reboot(&mut sim, &nodes, disk, -HOUR);
         assert!(after > before, "{disk:?}");
+        sim.run(2 * MINUTE);
+        let new_life =
+            |event: &Event| event.kind == EventKind::Restarted && event.node == *sim.name(nodes[4]);
+        let lives = sim.events(nodes[4]).iter().filter(|(_, event)| new_life(event)).count();
+        assert_eq!(
+            lives,
+            usize::from(disk == Disk::Lost),
+            "one answer is enough, and none where all was saved"
+        );
     }
 }
 
@@ -109,15 +118,78 @@ fn r08_a_quick_return_after_leaving_is_a_new_life() {
 
 /// Nothing is told before it is safe: a node that crashes while it saves has told nobody of the write.
 #[test]
-fn a_write_is_seen_by_others_only_once_it_is_on_disk() {
+fn a_write_is_seen_only_once_it_is_on_disk() {
     let mut sim = Simulation::new(6);
     let nodes = cluster(&mut sim, 3, &durable());
-    sim.set(nodes[2], "color", "green");
-    assert_eq!(text(&sim, nodes[2], nodes[2], "color"), None, "it is not safe yet");
-    sim.run(Duration::from_millis(5));
-    assert_eq!(text(&sim, nodes[2], nodes[2], "color").as_deref(), Some("green"));
-    sim.crash(nodes[2]);
-    sim.restart(nodes[2], Disk::Kept);
-    sim.until(MINUTE, |sim| text(sim, nodes[0], nodes[2], "color").is_some()).expect("it is told after all");
-    assert_eq!(standing(&sim, nodes[0], nodes[2]), Some(Standing::Live));
+    for (turn, after) in [500, 1_500, 2_500].into_iter().enumerate() {
+        let key = format!("key-{turn}");
+        sim.set(nodes[2], &key, "value");
+        let told = sim.until(Duration::from_micros(after), |sim| {
+            nodes.iter().any(|&n| text(sim, n, nodes[2], &key).is_some())
+        });
+        sim.crash(nodes[2]);
+        sim.run(10 * SECOND);
+        assert!(nodes[..2].iter().all(|&n| text(&sim, n, nodes[2], &key).is_none()), "it told nobody yet");
+        sim.restart(nodes[2], Disk::Kept);
+        sim.until(MINUTE, |sim| knows_all(sim, &nodes) && sim.is_equal()).expect("it is back");
+        assert_eq!(told.is_some(), after > 2_000, "saving takes two milliseconds");
+        assert_eq!(
+            text(&sim, nodes[0], nodes[2], &key).is_some(),
+            told.is_some(),
+            "what showed is kept, nothing else"
+        );
+    }
+}
+
+/// A disk that fails refuses writes and stops nothing else: gossip, detection, and a polite departure.
+#[test]
+fn a_broken_disk_loses_writes_and_nothing_else() {
+    let mut sim = Simulation::new(7);
+    let nodes = cluster(&mut sim, 4, &durable());
+    sim.set(nodes[3], "color", "green");
+    sim.run(5 * SECOND);
+    sim.break_disk(nodes[3], true);
+    sim.set(nodes[3], "color", "red");
+    sim.set(nodes[0], "shape", "round");
+    sim.run(MINUTE);
+    assert_eq!(text(&sim, nodes[3], nodes[3], "color").as_deref(), Some("green"));
+    assert_eq!(text(&sim, nodes[3], nodes[0], "shape").as_deref(), Some("round"));
+    sim.break_disk(nodes[3], false);
+    sim.run(5 * SECOND);
+    sim.set(nodes[3], "color", "blue");
+    sim.until(MINUTE, |sim| text(sim, nodes[0], nodes[3], "color").as_deref() == Some("blue"))
+        .expect("it works again");
+    sim.break_disk(nodes[3], true);
+    sim.set(nodes[3], "color", "grey");
+    sim.leave(nodes[3]);
+    sim.until(20 * SECOND, |sim| sim.core(nodes[3]).has_left()).expect("it says so");
+    sim.crash(nodes[3]);
+    sim.until(MINUTE, |sim| standing(sim, nodes[1], nodes[3]) == Some(Standing::Departed))
+        .expect("it is known");
+    assert_eq!(text(&sim, nodes[0], nodes[3], "color").as_deref(), Some("blue"));
+}
+
+/// An owner that keeps shrinking and growing at its limit is never too large for those who follow with a lag; and at its
+/// limit it can still say that it leaves.
+#[test]
+fn an_owner_at_its_limit_is_followed() {
+    let mut sim = Simulation::new(8);
+    let tight = Config { max_bytes: 4_000, max_keys: 8, ..config() };
+    let nodes = cluster(&mut sim, 3, &tight);
+    let large = "x".repeat(900);
+    let fill = |sim: &mut Simulation, prefix: &str, value: &str| {
+        (0..4).for_each(|n| sim.set(nodes[2], &format!("{prefix}{n}"), value));
+    };
+    fill(&mut sim, "a", &large);
+    sim.run(10 * SECOND);
+    sim.network.part(&nodes[..2], &nodes[2..]);
+    fill(&mut sim, "a", "small");
+    fill(&mut sim, "b", &large);
+    fill(&mut sim, "a", "little");
+    sim.network.heal();
+    sim.until(MINUTE, Simulation::is_equal).expect("they follow");
+    assert_eq!(sim.member(nodes[2], nodes[2]).unwrap().keys, 8, "the owner is at its limit of keys");
+    sim.leave(nodes[2]);
+    sim.until(MINUTE, |sim| standing(sim, nodes[0], nodes[2]) == Some(Standing::Departed))
+        .expect("it is heard");
 }

@@ -145,7 +145,7 @@ fn mix(history: &History, steps: &[Step]) -> Vec<Replica> {
     for &Step { from, meant, to, room, held: hold } in steps {
         owner_at = (owner_at + room % 3).min(history.states.len() - 1);
         let teller = if from == 3 { &history.states[owner_at] } else { &replicas[from] };
-        let Some(delta) = cut(teller, &replicas[meant], 60 + room) else { continue };
+        let Some(delta) = cut(teller, &replicas[meant], 30 + room) else { continue };
         let stand = |replica: &Replica| (replica.generation(), replica.max_version());
         let (before, (life, promise)) = (stand(&replicas[to]), promised(&replicas[to], history));
         let shows = |replica: &Replica, key: &Key| {
@@ -175,7 +175,7 @@ fn mix(history: &History, steps: &[Step]) -> Vec<Replica> {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..4_usize, 0..3_usize, option::weighted(0.2, 0..3_usize), 0..90_usize, weighted(0.2));
+    let step = (0..4_usize, 0..3_usize, option::weighted(0.2, 0..3_usize), 0..30_usize, weighted(0.2));
     let step = step.prop_map(|(from, to, meant, room, held)| {
         let meant = meant.unwrap_or(to);
         Step { from, meant, to, room, held }

@@ -3,13 +3,14 @@
 //! `phi = max(S, A)`, in the unit of Hayashibara et al. (2004): -log10 of a probability.
 //!
 //! * Silence, `S = 0.434 x quiet / mean`: heads come in like a Poisson stream, `mean` apart.
-//! * Attempts, `A = failures x -log10(q)`: exchanges that this node began and that got no answer, where q is how
-//!   often that happens to nodes which turn out to be well.
+//! * Attempts, `A = failures x -log10(q)`: exchanges that this node, or another one that says so, began and that got no
+//!   answer, where q is how often that happens to nodes which turn out to be well. See [`crate::evidence`].
 //!
 //! All of it is sums, products and quotients, so that every machine reckons the same.
 
 use std::time::Duration;
 
+use crate::evidence::Suspicion;
 use crate::time::Moment;
 
 /// log10(e): what a mean interval of silence adds to S.
@@ -33,29 +34,14 @@ pub(crate) struct Pulse {
     pub look_at: Option<Moment>,
     /// The smoothed interval between its heads, as authored.
     mean: Duration,
-    /// The attempts that failed since it was last heard of.
-    pub attempts: Option<Box<Attempts>>,
-}
-
-/// Exchanges begun with a node, and not answered.
-#[derive(Debug, Clone)]
-pub(crate) struct Attempts {
-    /// When the first one failed.
-    pub first: Moment,
-    /// When the last one that counts failed.
-    pub last: Moment,
-    /// How many failed, of those far enough apart.
-    pub failed: u32,
-    /// When to try again.
-    pub next: Option<Moment>,
-    /// How long to wait after that: the attempts are spread ever wider.
-    pub wait: Duration,
+    /// What speaks against it since it was last heard of.
+    pub suspicion: Option<Box<Suspicion>>,
 }
 
 impl Pulse {
     /// The pulse of a node whose first head was authored at `authored`; heads are expected `mean` apart.
     pub(crate) fn new(authored: Moment, mean: Duration) -> Self {
-        Self { quiet_since: authored, look_at: None, mean, attempts: None }
+        Self { quiet_since: authored, look_at: None, mean, suspicion: None }
     }
 
     /// A newer head came in, `interval` after the one before, as authored.
@@ -64,10 +50,10 @@ impl Pulse {
         self.mean = self.mean - self.mean / WEIGHT + interval / WEIGHT;
     }
 
-    /// The node ran at `at`. Returns how many failed attempts that refutes.
-    pub(crate) fn refresh(&mut self, at: Moment) -> u32 {
+    /// The node ran at `at`. Returns the suspicion that this refutes.
+    pub(crate) fn refresh(&mut self, at: Moment) -> Option<Box<Suspicion>> {
         self.quiet_since = self.quiet_since.max(at);
-        self.attempts.take_if(|attempts| attempts.first <= at).map_or(0, |attempts| attempts.failed)
+        self.suspicion.take_if(|suspicion| suspicion.first <= at)
     }
 
     /// The mean interval, not below `floor`.
@@ -98,9 +84,9 @@ pub(crate) struct Odds {
 }
 
 impl Odds {
-    /// Before anything was seen: one failure in twenty.
+    /// Before anything was seen: two failures in five, so that a bad network is not taken for a crash at first.
     pub(crate) fn new() -> Self {
-        Self { answered: 19.0, failed: 1.0 }
+        Self { answered: 3.0, failed: 2.0 }
     }
 
     /// An attempt was answered, after `failed` others on the same node were not.
@@ -171,7 +157,7 @@ mod tests {
     #[test]
     fn a_failure_weighs_less_where_failures_are_common() {
         let mut odds = Odds::new();
-        assert!((odds.weight() - 1.30).abs() < 0.01);
+        assert!((odds.weight() - 0.398).abs() < 0.01);
         for _ in 0..10_000 {
             odds.observe(0);
         }

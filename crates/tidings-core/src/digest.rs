@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::cluster::Cluster;
 use crate::delta::Delta;
-use crate::message::{Ack, HeadLine, Line, Syn, Window};
+use crate::message::{Ack, Evidence, HeadLine, Line, Syn, Window};
 use crate::name::NodeId;
 use crate::recent::{self, Item};
 use crate::rng::Rng;
@@ -18,9 +18,17 @@ use crate::wire::size;
 /// Hardly a delta is smaller than this: with less room left, one need not look for one that fits.
 const SMALLEST_DELTA: usize = 32;
 
+/// What is told of nodes' lives, whatever else an exchange is about.
+#[derive(Debug, Default)]
+pub(crate) struct Signs {
+    pub heads: Vec<HeadLine>,
+    pub evidence: Vec<Evidence>,
+}
+
 /// A SYN of at most `datagram` bytes. With `window`, part of it is a window that begins at that id.
-pub(crate) fn syn(cluster: &Cluster, heads: Vec<HeadLine>, window: Option<NodeId>, datagram: usize) -> Syn {
-    let mut room = datagram.saturating_sub(size::GREETING + size::LIST + heads_size(&heads));
+pub(crate) fn syn(cluster: &Cluster, signs: Signs, window: Option<NodeId>, datagram: usize) -> Syn {
+    let mut room = datagram.saturating_sub(size::GREETING + size::LIST);
+    let Signs { heads, evidence } = fitting(signs, &mut room);
     let share = if window.is_some() { room / 2 } else { room };
     let mut lines = Vec::new();
     let mut spent = 0;
@@ -34,7 +42,7 @@ pub(crate) fn syn(cluster: &Cluster, heads: Vec<HeadLine>, window: Option<NodeId
         room -= size::line(&line);
     }
     let window = window.and_then(|first| self::window(cluster, first, room));
-    Syn { summary: cluster.summary(), heads, lines, window }
+    Syn { summary: cluster.summary(), heads, evidence, lines, window }
 }
 
 /// All owners from `first` on that fit in `room`, and the bounds between which these are all.
@@ -58,14 +66,15 @@ pub(crate) fn ack(
     cluster: &Cluster,
     sender: &Line,
     syn: &Syn,
-    heads: Vec<HeadLine>,
+    signs: Signs,
     rng: &mut Rng,
     now: Moment,
     datagram: usize,
 ) -> Ack {
     let summary = cluster.summary();
     if summary == syn.summary {
-        return Ack { summary, heads, lines: Vec::new(), deltas: Vec::new() };
+        let Signs { heads, evidence } = signs;
+        return Ack { summary, heads, evidence, lines: Vec::new(), deltas: Vec::new() };
     }
     let Found { wants, lacks } = examine(cluster, sender, syn, rng);
     let all = datagram.saturating_sub(size::GREETING + 3 * size::LIST + size::VARINT);
@@ -78,9 +87,9 @@ pub(crate) fn ack(
     let mut room = all - packed.spent;
     let mut lines = Vec::new();
     take_lines(&wants, &mut lines, &mut room);
-    let heads = fitting_heads(heads, &mut room);
+    let Signs { heads, evidence } = fitting(signs, &mut room);
     take_lines(&packed.unsent, &mut lines, &mut room);
-    Ack { summary, heads, lines, deltas: packed.deltas }
+    Ack { summary, heads, evidence, lines, deltas: packed.deltas }
 }
 
 /// What the initiator lacks of all that `ack` shows it to lack.
@@ -194,14 +203,18 @@ fn take_lines(from: &[Line], to: &mut Vec<Line>, room: &mut usize) {
     }
 }
 
-fn fitting_heads(mut heads: Vec<HeadLine>, room: &mut usize) -> Vec<HeadLine> {
-    while heads_size(&heads) > *room {
-        heads.pop();
+/// As much of `signs` as there is room for: evidence before heads.
+fn fitting(mut signs: Signs, room: &mut usize) -> Signs {
+    let section = |len: usize| if len == 0 { 0 } else { size::LIST + size::VARINT + len };
+    let of_evidence = |signs: &Signs| section(signs.evidence.iter().map(size::evidence).sum());
+    let of_heads = |signs: &Signs| section(signs.heads.iter().map(size::head).sum());
+    while of_evidence(&signs) > *room {
+        signs.evidence.pop();
     }
-    *room -= heads_size(&heads);
-    heads
-}
-
-fn heads_size(heads: &[HeadLine]) -> usize {
-    if heads.is_empty() { 0 } else { size::LIST + size::VARINT + heads.iter().map(size::head).sum::<usize>() }
+    *room -= of_evidence(&signs);
+    while of_heads(&signs) > *room {
+        signs.heads.pop();
+    }
+    *room -= of_heads(&signs);
+    signs
 }

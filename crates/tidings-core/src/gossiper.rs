@@ -1,6 +1,7 @@
 //! The machine: what the world tells it, what it tells the world, and the steps of a round.
 
 mod answer;
+mod help;
 mod questions;
 mod steps;
 mod suspicion;
@@ -90,7 +91,12 @@ pub struct Gossiper {
     liveness: Liveness,
     odds: Odds,
     exchanges: Exchanges,
+    /// The live nodes that did not answer this node, and all nodes that there is evidence against, also others'.
     suspects: BTreeSet<NodeId>,
+    accused: BTreeSet<NodeId>,
+    /// The nodes that answered somebody after there was grave evidence against them: when, and since which round it is
+    /// told.
+    acquitted: BTreeMap<NodeId, (Moment, u64)>,
     contacts: Contacts,
     clock: Clock,
     farewell: Option<Farewell>,
@@ -202,6 +208,8 @@ impl Gossiper {
             odds: Odds::new(),
             exchanges: Exchanges::default(),
             suspects: BTreeSet::new(),
+            accused: BTreeSet::new(),
+            acquitted: BTreeMap::new(),
             contacts: Contacts::default(),
             clock: Clock {
                 now: now.moment,
@@ -349,7 +357,7 @@ impl Gossiper {
         if !self.is_present() {
             return disk.unwrap_or(Moment::NEVER);
         }
-        let retry = self.suspects.iter().filter_map(|&id| self.retry_of(id)).min();
+        let retry = self.accused.iter().filter_map(|&id| self.retry_of(id)).min();
         let end = self.farewell.as_ref().map(|farewell| farewell.until);
         let others = [self.exchanges.next_failure(), retry, disk, end];
         others.into_iter().flatten().fold(self.clock.next, Moment::min)

@@ -42,6 +42,10 @@ pub enum Body {
     Ack2(Vec<Delta>),
     /// Answers a SYN whose sender claims a generation beyond belief.
     Refusal(Refusal),
+    /// Asks for help: try this node, too, and say what you get.
+    Help(Evidence),
+    /// Says what somebody who asked for help wants to know: more evidence, or none, where the node answered.
+    Report(Evidence),
 }
 
 /// The beginning of an exchange.
@@ -51,6 +55,8 @@ pub struct Syn {
     pub summary: Summary,
     /// The newest that the sender knows of some other nodes' lives.
     pub heads: Vec<HeadLine>,
+    /// What speaks against nodes that are about to be convicted.
+    pub evidence: Vec<Evidence>,
     /// The owners that changed at the sender lately, newest first.
     pub lines: Vec<Line>,
     /// A part of all that the sender knows: the backstop, when lines alone did not settle what differs.
@@ -64,6 +70,8 @@ pub struct Ack {
     pub summary: Summary,
     /// The newest that the sender knows of some other nodes' lives.
     pub heads: Vec<HeadLine>,
+    /// What speaks against nodes that are about to be convicted.
+    pub evidence: Vec<Evidence>,
     /// Owners on which the two differ, as the sender has them: what it lacks, and what did not fit.
     pub lines: Vec<Line>,
     /// What the initiator lacks.
@@ -115,6 +123,19 @@ pub struct HeadLine {
     pub heartbeat: Heartbeat,
     /// How long ago that round began, as far as the relay knows. In milliseconds on the wire.
     pub age: Duration,
+}
+
+/// What speaks against a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The newest that the sender knows of its life.
+    pub head: HeadLine,
+    /// How long ago the first attempt was made that failed. In milliseconds on the wire.
+    pub since: Duration,
+    /// How long ago the latest one was made. In milliseconds on the wire.
+    pub until: Duration,
+    /// Who tried, and how often without an answer. Nobody: it answers.
+    pub accusers: Vec<(NodeId, u32)>,
 }
 
 /// All that the sender knows between two ids, both included: an owner in between that has no line is unknown to it.

@@ -17,6 +17,8 @@ pub struct Counts {
     pub ack2s: u64,
     /// Messages that refused one.
     pub refusals: u64,
+    /// Messages that asked for help with a suspect, or answered that.
+    pub help: u64,
     /// The bytes of all of them.
     pub bytes: u64,
     /// The entries in their deltas: the copies of values.
@@ -31,7 +33,7 @@ impl Counts {
     /// All messages.
     #[must_use]
     pub fn messages(&self) -> u64 {
-        self.syns + self.acks + self.ack2s + self.refusals
+        self.syns + self.acks + self.ack2s + self.refusals + self.help
     }
 
     pub(crate) fn sent(&mut self, message: &Message, bytes: usize) {
@@ -50,6 +52,10 @@ impl Counts {
             }
             Body::Refusal(_) => {
                 self.refusals += 1;
+                &[]
+            }
+            Body::Help(_) | Body::Report(_) => {
+                self.help += 1;
                 &[]
             }
         };

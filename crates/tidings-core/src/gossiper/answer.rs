@@ -52,6 +52,8 @@ impl Gossiper {
                 self.apply(now, sender.id, &deltas);
             }
             Body::Refusal(refusal) => self.receive_refusal(now, from, exchange, refusal)?,
+            Body::Help(evidence) => self.receive_help(now, sender, evidence),
+            Body::Report(evidence) => self.receive_report(now, sender, evidence),
         }
         Ok(())
     }
@@ -66,11 +68,12 @@ impl Gossiper {
     fn receive_syn(&mut self, now: Time, from: SocketAddr, sender: Sender, exchange: u32, syn: &Syn) {
         self.hear(now, sender);
         self.hear_heads(now, &syn.heads);
+        self.hear_evidence(now, sender.id, &syn.evidence);
         self.hear_lines(now, &syn.lines);
         self.cluster.compared(sender.id, syn.summary == self.cluster.summary());
-        let heads = self.heads(now.moment, Some(sender));
+        let signs = self.signs(now.moment, Some(sender));
         let (line, datagram) = (line_of(sender), self.config.datagram);
-        let ack = digest::ack(&self.cluster, &line, syn, heads, &mut self.rng, now.moment, datagram);
+        let ack = digest::ack(&self.cluster, &line, syn, signs, &mut self.rng, now.moment, datagram);
         self.transmit(from, exchange, Body::Ack(ack));
     }
 
@@ -87,6 +90,7 @@ impl Gossiper {
         self.answered(now, sender.id, &exchange);
         self.hear(now, sender);
         self.hear_heads(now, &ack.heads);
+        self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);
         let equal = ack.summary == self.cluster.summary();
         self.cluster.compared(sender.id, equal);
@@ -139,12 +143,12 @@ impl Gossiper {
     }
 
     /// The sender itself speaks: as fresh a sign of life as there can be.
-    fn hear(&mut self, now: Time, sender: Sender) {
+    pub(super) fn hear(&mut self, now: Time, sender: Sender) {
         self.hear_life(now, sender.id, sender.head, now.moment);
         self.hear_directly(now, sender.id, sender.head);
     }
 
-    fn hear_heads(&mut self, now: Time, heads: &[HeadLine]) {
+    pub(super) fn hear_heads(&mut self, now: Time, heads: &[HeadLine]) {
         for line in heads {
             let head = Head { generation: line.generation, heartbeat: line.heartbeat };
             if !bounds::is_believable(now.wall, head, Version(0)) {

@@ -182,7 +182,7 @@ impl Gossiper {
         let own = if self.farewell.is_some() { Standing::Departed } else { Standing::Live };
         let standing = if is_self { own } else { self.liveness.standing(id)? };
         let suspected = !is_self && standing != Standing::Departed;
-        let phi = if suspected { self.silence(id, now).max(self.attempts(id, now)) } else { 0.0 };
+        let phi = if suspected { self.silence(id, now).max(self.attempts(id)) } else { 0.0 };
         let shown = |(key, entry): &(&crate::Key, &crate::Entry)| !key.is_reserved() && entry.value.is_some();
         Some(Member {
             name: endpoint.name.clone(),

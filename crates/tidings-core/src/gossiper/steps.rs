@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Gossiper, REPEATS, RETRIES, Transmit};
 use crate::bounds;
-use crate::digest;
+use crate::digest::{self, Signs};
 use crate::exchange::Exchange;
 use crate::message::{Body, HeadLine, Message, Sender};
 use crate::name::NodeId;
@@ -46,6 +46,7 @@ impl Gossiper {
         self.contacts.forgive(now.moment);
         self.cluster.begin_round();
         (self.clock.retries, self.clock.repeats) = (RETRIES, REPEATS);
+        self.forget_evidence(now);
         self.exchanges.forget(now.moment, 10 * self.config.interval.max(Duration::from_millis(100)));
         self.answer_claims(now);
         let (live, unreachable) = (self.liveness.live(), self.liveness.unreachable());
@@ -95,9 +96,9 @@ impl Gossiper {
 
     pub(super) fn begin_exchange(&mut self, now: Time, to: SocketAddr, with: Option<NodeId>) {
         let live = with.filter(|&id| self.liveness.standing(id) == Some(Standing::Live));
-        let heads = self.heads(now.moment, None);
+        let signs = self.signs(now.moment, None);
         let window = (self.wide || live.is_none()).then_some(self.window_from);
-        let syn = digest::syn(&self.cluster, heads, window, self.config.datagram);
+        let syn = digest::syn(&self.cluster, signs, window, self.config.datagram);
         if let Some(window) = &syn.window {
             self.window_from = NodeId(window.last.0.wrapping_add(1));
         }
@@ -112,7 +113,7 @@ impl Gossiper {
         let deltas = match &body {
             Body::Ack(ack) => ack.deltas.as_slice(),
             Body::Ack2(deltas) => deltas.as_slice(),
-            Body::Syn(_) | Body::Refusal(_) => &[],
+            Body::Syn(_) | Body::Refusal(_) | Body::Help(_) | Body::Report(_) => &[],
         };
         let own = self.cluster.own();
         let (id, head, max) = (self.cluster.me(), own.head(), own.replica.max_version());
@@ -125,9 +126,14 @@ impl Gossiper {
         self.transmits.push_back(Transmit { to, message: Message { sender, exchange, body } });
     }
 
+    /// What to tell of others' lives.
+    pub(super) fn signs(&mut self, now: Moment, asker: Option<Sender>) -> Signs {
+        Signs { heads: self.heads(now, asker), evidence: self.evidence_to_tell(now) }
+    }
+
     /// The heads to tell: those of the live in turn, so that each comes round as often as any; before them all that of
     /// `asker`, if something higher is told of it than it says itself.
-    pub(super) fn heads(&mut self, now: Moment, asker: Option<Sender>) -> Vec<HeadLine> {
+    fn heads(&mut self, now: Moment, asker: Option<Sender>) -> Vec<HeadLine> {
         let live = self.liveness.live();
         let line = |id: NodeId| Some(self.cluster.endpoint(id)?.head_line(id, now));
         let outdone =

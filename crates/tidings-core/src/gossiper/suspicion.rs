@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use super::Gossiper;
-use crate::detector::{Attempts, LEAST_APART, Pulse};
+use crate::detector::{LEAST_APART, Pulse};
 use crate::event::{Cause, EventKind};
+use crate::evidence::Suspicion;
 use crate::exchange::Exchange;
 use crate::name::NodeId;
 use crate::snapshot::Standing;
 use crate::time::{Moment, Time};
 use crate::version::Head;
+
+/// After how many failed attempts a node is not tried any more beside the rounds.
+const MOST: u32 = 16;
 
 impl Gossiper {
     /// If this node was told the time long after its next exchange was due, it slept, and what it did not hear meanwhile is
@@ -27,10 +31,16 @@ impl Gossiper {
         for id in self.liveness.live().to_vec() {
             if let Some(pulse) = self.pulse_mut(id) {
                 pulse.quiet_since = (pulse.quiet_since + slept).min(now.moment);
-                if let Some(attempts) = &mut pulse.attempts {
-                    attempts.first = (attempts.first + slept).min(now.moment);
-                    attempts.last = (attempts.last + slept).min(now.moment);
-                    attempts.next = attempts.next.map(|next| next + slept);
+                if let Some(suspicion) = &mut pulse.suspicion {
+                    for moment in [
+                        &mut suspicion.first,
+                        &mut suspicion.latest,
+                        &mut suspicion.fresh,
+                        &mut suspicion.last,
+                    ] {
+                        *moment = (*moment + slept).min(now.moment);
+                    }
+                    suspicion.next = suspicion.next.map(|next| next + slept);
                 }
             }
             self.look_again(id);
@@ -66,13 +76,17 @@ impl Gossiper {
         self.sign_of_life(now, id, refuted);
     }
 
-    /// Something showed that `id` runs; it makes up for so many failed attempts.
-    fn sign_of_life(&mut self, now: Time, id: NodeId, refuted: u32) {
-        if refuted > 0 {
-            self.suspects.remove(&id);
-            self.odds.observe(refuted);
+    /// Something showed that `id` runs, and refuted what spoke against it. Whoever was asked for help is told.
+    pub(super) fn sign_of_life(&mut self, now: Time, id: NodeId, refuted: Option<Box<Suspicion>>) {
+        if let Some(suspicion) = refuted {
+            self.odds.observe(suspicion.failed);
+            self.tell_helpers(now, id, &suspicion);
         }
-        // In a calm cluster nobody is unreachable, and this is called for every head that comes in.
+        // In a calm cluster nobody is accused or unreachable, and this is called for every head that comes in.
+        if !self.accused.is_empty() && self.suspicion(id).is_none() {
+            self.accused.remove(&id);
+            self.suspects.remove(&id);
+        }
         let given_up = !self.liveness.unreachable().is_empty()
             && self.liveness.standing(id) == Some(Standing::Unreachable);
         if given_up {
@@ -80,9 +94,11 @@ impl Gossiper {
         }
     }
 
-    /// A node that was given up shows signs of life, if they are fresh enough not to convict it at once.
+    /// A node that was given up shows signs of life, if they are fresh enough not to convict it at once: newer than its
+    /// silence allows, and than the attempts that it did not answer.
     fn revive(&mut self, now: Time, id: NodeId) {
-        if self.silence(id, now.moment) < self.config.threshold && self.liveness.enter(id, Standing::Live) {
+        let phi = self.silence(id, now.moment).max(self.attempts(id));
+        if phi < self.config.threshold && self.liveness.enter(id, Standing::Live) {
             self.look_again(id);
             self.say(now, id, EventKind::Live);
         }
@@ -129,7 +145,6 @@ impl Gossiper {
     fn put_to_rest(&mut self, id: NodeId, standing: Standing) {
         self.suspects.remove(&id);
         if let Some(pulse) = self.pulse_mut(id) {
-            pulse.attempts = None;
             let old = pulse.look_at.take();
             self.liveness.look(id, old, None);
         }
@@ -142,9 +157,10 @@ impl Gossiper {
         let took = now.moment.since(exchange.sent);
         let smoothed = self.clock.round_trip.map_or(took, |old| old - old / 8 + took / 8);
         self.clock.round_trip = Some(smoothed);
-        if exchange.with == Some(id) && exchange.fails.is_some() {
+        if exchange.with == Some(id) && exchange.fails.is_some() && self.suspicion(id).is_none() {
             self.odds.observe(0);
         }
+        self.report_answer(now, id);
     }
 
     /// Once somebody answers, the addresses of an earlier life have served.
@@ -177,35 +193,44 @@ impl Gossiper {
         let apart = self.clock.round_trip.unwrap_or(LEAST_APART).max(LEAST_APART);
         let interval = self.config.interval;
         let Some(pulse) = self.pulse_mut(id).filter(|pulse| pulse.quiet_since <= sent) else { return };
-        let attempts = pulse.attempts.get_or_insert_with(|| {
-            Box::new(Attempts { first: sent, last: sent, failed: 0, next: None, wait: interval / 10 })
-        });
-        if attempts.failed == 0 || sent.since(attempts.last) >= apart {
-            attempts.failed += 1;
-            attempts.last = sent;
+        let suspicion = pulse.suspicion.get_or_insert_with(|| Box::new(Suspicion::new(sent, interval / 10)));
+        if suspicion.failed == 0 || sent.since(suspicion.last) >= apart {
+            suspicion.failed += 1;
+            (suspicion.last, suspicion.fresh) = (sent, now.moment);
+            suspicion.first = suspicion.first.min(sent);
+            suspicion.latest = suspicion.latest.max(sent);
         }
-        attempts.next = Some(now.moment + attempts.wait.max(apart));
-        attempts.wait = (attempts.wait * 3 / 2).min(interval);
+        suspicion.next = Some(now.moment + suspicion.wait.max(apart));
+        suspicion.wait = (suspicion.wait * 3 / 2).min(interval / 2);
         self.suspects.insert(id);
+        self.accused.insert(id);
+        self.report_failure(now, id);
+        self.call_for_help(now, id);
     }
 
-    /// When `id` is to be tried again: not once its attempts say all that this node alone may say.
+    /// When `id` is to be tried again: also once the attempts say all that this node alone may say, for an answer ends
+    /// what others may have made of them.
     pub(super) fn retry_of(&self, id: NodeId) -> Option<Moment> {
-        let attempts = self.cluster.endpoint(id)?.pulse.attempts.as_ref()?;
-        let exhausted = f64::from(attempts.failed) * self.odds.weight() >= self.cap(id);
-        attempts.next.filter(|_| !exhausted && self.clock.retries > 0)
+        let suspicion = self.suspicion(id).filter(|_| self.clock.retries > 0)?;
+        let worth_it = suspicion.failed < MOST && self.liveness.standing(id) == Some(Standing::Live);
+        suspicion.next.filter(|_| worth_it)
     }
 
     pub(super) fn retry_suspects(&mut self, now: Time) {
-        for id in self.suspects.clone() {
+        for id in self.accused.clone() {
             if self.retry_of(id).is_some_and(|next| next <= now.moment) {
-                if let Some(attempts) = self.pulse_mut(id).and_then(|pulse| pulse.attempts.as_mut()) {
-                    attempts.next = None;
-                }
                 self.clock.retries -= 1;
-                self.gossip_with(now, id);
+                self.try_suspect(now, id);
             }
         }
+    }
+
+    /// Tries `id` once more, beside the rounds.
+    pub(super) fn try_suspect(&mut self, now: Time, id: NodeId) {
+        if let Some(suspicion) = self.pulse_mut(id).and_then(|pulse| pulse.suspicion.as_mut()) {
+            suspicion.next = None;
+        }
+        self.gossip_with(now, id);
     }
 
     /// Convicts whom the evidence is enough against.
@@ -216,15 +241,19 @@ impl Gossiper {
                 self.look_again(id);
             }
         }
-        for id in self.suspects.clone() {
+        for id in self.accused.clone() {
             self.judge(now, id);
         }
     }
 
     fn judge(&mut self, now: Time, id: NodeId) {
-        let (silence, attempts) = (self.silence(id, now.moment), self.attempts(id, now.moment));
+        if self.liveness.standing(id) != Some(Standing::Live) {
+            return;
+        }
+        let (silence, attempts) = (self.silence(id, now.moment), self.attempts(id));
         let phi = silence.max(attempts);
-        if phi < self.threshold(id) || now.moment < self.clock.hold_until {
+        // A billionth is what sums of floats may lack.
+        if phi < self.threshold(id) - 1e-9 || now.moment < self.clock.hold_until {
             return;
         }
         let cause = if silence >= attempts { Cause::Silence } else { Cause::Attempts };
@@ -237,22 +266,26 @@ impl Gossiper {
         self.cluster.endpoint(id).map_or(0.0, |endpoint| endpoint.pulse.silence(now, self.floor()))
     }
 
-    /// A of `id`: what counts once the patience is over.
-    pub(super) fn attempts(&self, id: NodeId, now: Moment) -> f64 {
-        let attempts = self.cluster.endpoint(id).and_then(|endpoint| endpoint.pulse.attempts.as_ref());
-        let ripe = attempts.filter(|attempts| now.since(attempts.first) >= self.config.patience());
-        ripe.map_or(0.0, |attempts| (f64::from(attempts.failed) * self.odds.weight()).min(self.cap(id)))
+    /// A of `id`: what counts once the attempts are spread over the patience.
+    pub(super) fn attempts(&self, id: NodeId) -> f64 {
+        let ripe = self.suspicion(id).filter(|suspicion| suspicion.is_ripe(self.config.patience()));
+        ripe.map_or(0.0, |suspicion| suspicion.sum(self.odds.weight(), self.cap(id)))
     }
 
-    /// The most that this node's own attempts may say of `id`: where there are others to ask, it takes several.
-    fn cap(&self, id: NodeId) -> f64 {
+    pub(super) fn suspicion(&self, id: NodeId) -> Option<&Suspicion> {
+        self.cluster.endpoint(id)?.pulse.suspicion.as_deref()
+    }
+
+    /// The most that one accuser's attempts may say of `id`, this node's own included: where there are others to ask, it
+    /// takes several.
+    pub(super) fn cap(&self, id: NodeId) -> f64 {
         let accusers = u32::try_from(self.liveness.live().len().clamp(1, 4)).expect("at most four");
         (self.threshold(id) / f64::from(accusers)).max(2.0)
     }
 
     /// The threshold for `id`, raised, three times at most, by the share of all others that do not answer either: the
     /// fault may be this node's own.
-    fn threshold(&self, id: NodeId) -> f64 {
+    pub(super) fn threshold(&self, id: NodeId) -> f64 {
         let others = self.liveness.live().len().saturating_sub(1);
         let suspects = self.suspects.len() - usize::from(self.suspects.contains(&id));
         if others == 0 {
@@ -280,7 +313,7 @@ impl Gossiper {
         self.liveness.look(id, old, Some(at));
     }
 
-    fn pulse_mut(&mut self, id: NodeId) -> Option<&mut Pulse> {
+    pub(super) fn pulse_mut(&mut self, id: NodeId) -> Option<&mut Pulse> {
         Some(&mut self.cluster.life_mut(id)?.pulse)
     }
 }

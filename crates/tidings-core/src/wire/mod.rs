@@ -32,6 +32,8 @@ const SYN: u8 = 1;
 const ACK: u8 = 2;
 const ACK2: u8 = 3;
 const REFUSAL: u8 = 4;
+const HELP: u8 = 5;
+const REPORT: u8 = 6;
 
 const SENDER: u8 = 1;
 const EXCHANGE: u8 = 2;
@@ -42,8 +44,9 @@ const WINDOW: u8 = 6;
 const DELTAS: u8 = 7;
 const CLOCK: u8 = 8;
 const OTHERS: u8 = 9;
+const EVIDENCE: u8 = 10;
 /// The highest tag that this release knows; later ones add above it.
-const LAST: u8 = OTHERS;
+const LAST: u8 = EVIDENCE;
 
 /// Why bytes are no message for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +119,8 @@ impl Seal {
             Body::Ack(_) => ACK,
             Body::Ack2(_) => ACK2,
             Body::Refusal(_) => REFUSAL,
+            Body::Help(_) => HELP,
+            Body::Report(_) => REPORT,
         };
         out.raw(&[MAGIC, PROTOCOL_VERSION, kind]);
         out.raw(&self.tag);
@@ -171,17 +176,22 @@ fn write_sections(out: &mut Writer, message: &Message) {
             if let Some(window) = &syn.window {
                 section(out, WINDOW, |out| parts::write_window(out, window));
             }
+            some_section(out, EVIDENCE, &syn.evidence, parts::write_evidence);
         }
         Body::Ack(ack) => {
             section(out, SUMMARY, |out| out.word(ack.summary.0));
             some_section(out, HEADS, &ack.heads, parts::write_heads);
             some_section(out, LINES, &ack.lines, parts::write_lines);
             some_section(out, DELTAS, &ack.deltas, parts::write_deltas);
+            some_section(out, EVIDENCE, &ack.evidence, parts::write_evidence);
         }
         Body::Ack2(deltas) => some_section(out, DELTAS, deltas, parts::write_deltas),
         Body::Refusal(refusal) => {
             section(out, CLOCK, |out| out.varint(refusal.clock.0));
             some_section(out, OTHERS, &refusal.others, write_addresses);
+        }
+        Body::Help(evidence) | Body::Report(evidence) => {
+            section(out, EVIDENCE, |out| parts::write_evidence(out, std::slice::from_ref(evidence)));
         }
     }
 }
@@ -209,18 +219,22 @@ fn read_message(kind: u8, mut sections: Sections<'_>) -> Result<Message, WireErr
             heads: sections.optional(HEADS, parts::read_heads)?.unwrap_or_default(),
             lines: sections.optional(LINES, parts::read_lines)?.unwrap_or_default(),
             window: sections.optional(WINDOW, parts::read_window)?,
+            evidence: sections.optional(EVIDENCE, parts::read_evidence)?.unwrap_or_default(),
         }),
         ACK => Body::Ack(Ack {
             summary: Summary(sections.required(SUMMARY, Reader::word)?),
             heads: sections.optional(HEADS, parts::read_heads)?.unwrap_or_default(),
             lines: sections.optional(LINES, parts::read_lines)?.unwrap_or_default(),
             deltas: sections.optional(DELTAS, parts::read_deltas)?.unwrap_or_default(),
+            evidence: sections.optional(EVIDENCE, parts::read_evidence)?.unwrap_or_default(),
         }),
         ACK2 => Body::Ack2(sections.optional(DELTAS, parts::read_deltas)?.unwrap_or_default()),
         REFUSAL => Body::Refusal(Refusal {
             clock: WallClock(sections.required(CLOCK, Reader::varint)?),
             others: sections.optional(OTHERS, read_addresses)?.unwrap_or_default(),
         }),
+        HELP => Body::Help(sections.required(EVIDENCE, parts::read_one_evidence)?),
+        REPORT => Body::Report(sections.required(EVIDENCE, parts::read_one_evidence)?),
         _ => return Err(WireError::Malformed("an unknown kind")),
     };
     sections.finish()?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Reader, WireError, Writer, size};
 use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Value};
-use crate::message::{HeadLine, Line, Sender, Window};
+use crate::message::{Evidence, HeadLine, Line, Sender, Window};
 use crate::name::{NodeId, NodeName};
 use crate::version::{Generation, Head, Heartbeat, Version};
 
@@ -64,6 +64,51 @@ pub(super) fn read_heads(bytes: &mut Reader<'_>) -> Result<Vec<HeadLine>, WireEr
 
 fn known_generation(number: u64) -> Result<Generation, WireError> {
     if number == 0 { Err(WireError::Malformed("a generation of zero")) } else { Ok(Generation(number)) }
+}
+
+pub(super) fn write_evidence(out: &mut Writer, evidence: &[Evidence]) {
+    out.varint(evidence.len() as u64);
+    for Evidence { head, since, until, accusers } in evidence {
+        out.word(head.id.0);
+        let numbers = [
+            head.generation.0,
+            head.heartbeat.0,
+            size::millis(head.age),
+            size::millis(*since),
+            size::millis(*until),
+        ];
+        numbers.into_iter().for_each(|number| out.varint(number));
+        out.varint(accusers.len() as u64);
+        for (accuser, failed) in accusers {
+            out.word(accuser.0);
+            out.varint(u64::from(*failed));
+        }
+    }
+}
+
+pub(super) fn read_evidence(bytes: &mut Reader<'_>) -> Result<Vec<Evidence>, WireError> {
+    let count = bytes.count(14)?;
+    let mut read = || {
+        let id = NodeId(bytes.word()?);
+        let (generation, heartbeat) = (known_generation(bytes.varint()?)?, Heartbeat(bytes.varint()?));
+        let mut age = || bytes.varint().map(Duration::from_millis);
+        let (age, since, until) = (age()?, age()?, age()?);
+        let accusers = (0..bytes.count(9)?).map(|_| {
+            let accuser = NodeId(bytes.word()?);
+            let failed =
+                u32::try_from(bytes.varint()?).map_err(|_| WireError::Malformed("attempts without end"))?;
+            Ok((accuser, failed))
+        });
+        let accusers = accusers.collect::<Result<_, _>>()?;
+        Ok(Evidence { head: HeadLine { id, generation, heartbeat, age }, since, until, accusers })
+    };
+    (0..count).map(|_| read()).collect()
+}
+
+pub(super) fn read_one_evidence(bytes: &mut Reader<'_>) -> Result<Evidence, WireError> {
+    let mut evidence = read_evidence(bytes)?;
+    let only = evidence.pop().filter(|_| evidence.is_empty());
+    only.ok_or(WireError::Malformed("evidence against none, or several"))
 }
 
 pub(super) fn write_lines(out: &mut Writer, lines: &[Line]) {

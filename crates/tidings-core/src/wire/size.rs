@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::delta::Delta;
 use crate::entry::{Entry, Key};
-use crate::message::{HeadLine, Line};
+use crate::message::{Evidence, HeadLine, Line};
 use crate::version::Version;
 
 /// The frame around a message.
@@ -36,6 +36,16 @@ pub(crate) fn line(line: &Line) -> usize {
 /// The most bytes that a head line takes, in whatever company.
 pub(crate) fn head(head: &HeadLine) -> usize {
     8 + varint(head.generation.0) + varint(head.heartbeat.0) + varint(millis(head.age))
+}
+
+/// The bytes of evidence.
+pub(crate) fn evidence(evidence: &Evidence) -> usize {
+    let accusers = evidence.accusers.iter().map(|(_, failed)| 8 + varint(u64::from(*failed)));
+    head(&evidence.head)
+        + varint(millis(evidence.since))
+        + varint(millis(evidence.until))
+        + COUNT
+        + accusers.sum::<usize>()
 }
 
 /// An age as it is on the wire.

@@ -8,9 +8,9 @@ use proptest::option;
 use proptest::prelude::*;
 use tidings_core::wire::WireError;
 use tidings_core::{
-    Ack, Body, Config, Delta, Entry, Generation, Gossiper, Head, HeadLine, Heartbeat, Identity, Introduction,
-    Key, Line, Message, Moment, NodeId, NodeName, Refusal, Seal, Sender, Span, Summary, Syn, Time, Value,
-    Version, WallClock, Window,
+    Ack, Body, Config, Delta, Entry, Evidence, Generation, Gossiper, Head, HeadLine, Heartbeat, Identity,
+    Introduction, Key, Line, Message, Moment, NodeId, NodeName, Refusal, Seal, Sender, Span, Summary, Syn,
+    Time, Value, Version, WallClock, Window,
 };
 
 fn line() -> impl Strategy<Value = Line> {
@@ -30,6 +30,16 @@ fn head_line() -> impl Strategy<Value = HeadLine> {
         generation: head.generation,
         heartbeat: head.heartbeat,
         age: Duration::from_millis(age.into()),
+    })
+}
+
+fn evidence() -> impl Strategy<Value = Evidence> {
+    let accusers = vec((any::<u64>().prop_map(NodeId), any::<u32>()), 0..20);
+    (head_line(), any::<[u32; 2]>(), accusers).prop_map(|(head, [since, until], accusers)| Evidence {
+        head,
+        since: Duration::from_millis(since.into()),
+        until: Duration::from_millis(until.into()),
+        accusers,
     })
 }
 
@@ -93,16 +103,20 @@ fn delta() -> impl Strategy<Value = Delta> {
 fn message() -> impl Strategy<Value = Message> {
     let sender = (any::<u64>(), head(), any::<u64>());
     let sender = sender.prop_map(|(id, head, max)| Sender { id: NodeId(id), head, max: Version(max) });
-    let syn = (any::<u64>(), vec(head_line(), 0..9), vec(line(), 0..9), option::of(window()));
-    let syn = syn
-        .prop_map(|(s, heads, lines, window)| Body::Syn(Syn { summary: Summary(s), heads, lines, window }));
-    let ack = (any::<u64>(), vec(head_line(), 0..9), vec(line(), 0..9), vec(delta(), 0..4));
-    let ack = ack
-        .prop_map(|(s, heads, lines, deltas)| Body::Ack(Ack { summary: Summary(s), heads, lines, deltas }));
+    let signs = || (vec(head_line(), 0..9), vec(evidence(), 0..3));
+    let syn = (any::<u64>(), signs(), vec(line(), 0..9), option::of(window()));
+    let syn = syn.prop_map(|(s, (heads, evidence), lines, window)| {
+        Body::Syn(Syn { summary: Summary(s), heads, evidence, lines, window })
+    });
+    let ack = (any::<u64>(), signs(), vec(line(), 0..9), vec(delta(), 0..4));
+    let ack = ack.prop_map(|(s, (heads, evidence), lines, deltas)| {
+        Body::Ack(Ack { summary: Summary(s), heads, evidence, lines, deltas })
+    });
     let ack2 = vec(delta(), 0..4).prop_map(Body::Ack2);
     let refusal = (any::<u64>(), vec(address(), 0..4))
         .prop_map(|(clock, others)| Body::Refusal(Refusal { clock: WallClock(clock), others }));
-    (sender, any::<u32>(), prop_oneof![syn, ack, ack2, refusal])
+    let (help, report) = (evidence().prop_map(Body::Help), evidence().prop_map(Body::Report));
+    (sender, any::<u32>(), prop_oneof![syn, ack, ack2, refusal, help, report])
         .prop_map(|(sender, exchange, body)| Message { sender, exchange, body })
 }
 

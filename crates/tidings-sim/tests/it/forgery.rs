@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tidings_core::{
-    Body, Delta, Entry, Generation, Head, HeadLine, Heartbeat, Introduction, Key, Line, Message, NodeId,
-    Seal, Sender, Span, Standing, Summary, Syn, Value, Version,
+    Body, Delta, Entry, Evidence, Generation, Head, HeadLine, Heartbeat, Introduction, Key, Line, Message,
+    NodeId, Seal, Sender, Span, Standing, Summary, Syn, Value, Version,
 };
 use tidings_sim::{Place, Simulation};
 
@@ -34,10 +34,10 @@ impl Liar<'_> {
         let (generation, heartbeat, max) = (Generation(generation), Heartbeat(heartbeat), Version(version));
         let heads = vec![HeadLine { id, generation, heartbeat, age: Duration::ZERO }];
         let lines = vec![Line { id, generation, max }];
-        self.tell(Body::Syn(Syn { summary: Summary(1), heads, lines, window: None }));
+        self.tell(Body::Syn(Syn { summary: Summary(1), heads, evidence: Vec::new(), lines, window: None }));
         self.tell(Body::Ack2(vec![self.delta(subject, generation, heartbeat, max, "forged")]));
         let (head, summary) = (Head { generation, heartbeat }, Summary(1));
-        let syn = Syn { summary, heads: Vec::new(), lines: Vec::new(), window: None };
+        let syn = Syn { summary, heads: Vec::new(), evidence: Vec::new(), lines: Vec::new(), window: None };
         self.tell_as(Sender { id, head, max }, Body::Syn(syn));
     }
 
@@ -212,5 +212,36 @@ fn a_forgery_too_large_to_relay_does_not_stick() {
         sim.run(2 * MINUTE);
         all_is_well(&mut sim, &nodes);
         assert_eq!(text(&sim, nodes[0], nodes[2], "color").as_deref(), Some("green"));
+    }
+}
+
+/// Evidence from somebody whom nobody knows convicts nobody.
+#[test]
+fn evidence_of_strangers_is_not_heard() {
+    let mut sim = Simulation::new(13);
+    let nodes = cluster(&mut sim, 5, &config());
+    sim.run(10 * SECOND);
+    for &to in &nodes {
+        let core = sim.core(nodes[2]);
+        let (id, generation, heartbeat) = (core.name().id(), core.generation(), core.heartbeat());
+        let accusers: Vec<_> = nodes.iter().map(|&node| (sim.name(node).id(), 9)).collect();
+        let age = Duration::from_secs(5);
+        let head = HeadLine { id, generation, heartbeat, age };
+        let evidence = Evidence { head, since: 3 * SECOND, until: Duration::ZERO, accusers };
+        let mut liar = Liar { sim: &mut sim, to };
+        liar.tell(Body::Help(evidence.clone()));
+        liar.tell(Body::Report(evidence.clone()));
+        let (heads, lines) = (Vec::new(), Vec::new());
+        liar.tell(Body::Syn(Syn {
+            summary: Summary(1),
+            heads,
+            evidence: vec![evidence],
+            lines,
+            window: None,
+        }));
+    }
+    for _ in 0..20 {
+        sim.run(SECOND / 2);
+        assert!(knows_all(&sim, &nodes));
     }
 }

@@ -1,0 +1,247 @@
+//! Evidence from others: asking them to try a suspect too, saying what one got, telling all what is enough to tell.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Gossiper;
+use crate::evidence::{ACCUSERS, Suspicion};
+use crate::message::{Body, Evidence, Sender};
+use crate::name::NodeId;
+use crate::recent;
+use crate::snapshot::Standing;
+use crate::time::{Moment, Time};
+
+/// How many are asked for help.
+const HELPERS: usize = 8;
+/// After how many failed attempts.
+const ALARMING: u32 = 2;
+/// How many cases a SYN or an ACK tells of.
+const TOLD: usize = 2;
+/// For how many rounds evidence is kept to which nothing is added.
+const KEPT: u32 = 10;
+
+impl Gossiper {
+    /// Asks some nodes to try `id`, once attempts of this node's own failed; whoever did not answer, again.
+    pub(super) fn call_for_help(&mut self, now: Time, id: NodeId) {
+        if self.suspicion(id).is_none_or(|suspicion| suspicion.failed < ALARMING) {
+            return;
+        }
+        let first_call = self.suspicion(id).is_some_and(|suspicion| suspicion.failed == ALARMING);
+        let fresh = if first_call { self.helpers(id) } else { BTreeSet::new() };
+        let Some(suspicion) = self.pulse_mut(id).and_then(|pulse| pulse.suspicion.as_mut()) else { return };
+        suspicion.awaited.extend(&fresh);
+        suspicion.helpers.extend(fresh);
+        let helpers = suspicion.awaited.clone();
+        let Some(evidence) = self.evidence(now.moment, id) else { return };
+        for helper in helpers {
+            self.tell(helper, Body::Help(evidence.clone()));
+        }
+    }
+
+    /// The live nodes at power-of-two distances before `id` on the ring of ids; all of them, if they are few.
+    fn helpers(&self, id: NodeId) -> BTreeSet<NodeId> {
+        let few = self.liveness.live().len() <= HELPERS;
+        let ring = self.cluster.endpoints();
+        let before = ring.range(..id).rev().chain(ring.range(id..).rev()).map(|(&id, _)| id);
+        let live =
+            before.filter(|&other| other != id && self.liveness.standing(other) == Some(Standing::Live));
+        let at_a_power = live.enumerate().filter(|(place, _)| few || (place + 1).is_power_of_two());
+        at_a_power.map(|(_, helper)| helper).take(HELPERS).collect()
+    }
+
+    /// Sends something that belongs to no exchange to a node that is known. Nobody else gets any: help must not be a way
+    /// to make this node send to strangers.
+    fn tell(&mut self, to: NodeId, body: Body) {
+        if let Some(address) = self.cluster.endpoint(to).map(|endpoint| endpoint.address) {
+            self.transmit(address, 0, body);
+        }
+    }
+
+    /// `sender` asks for help with a node. If that was heard of since, this is the answer; otherwise it is tried.
+    pub(super) fn receive_help(&mut self, now: Time, sender: Sender, evidence: Evidence) {
+        let id = evidence.head.id;
+        self.hear(now, sender);
+        if self.liveness.standing(sender.id) != Some(Standing::Live) {
+            return self.drop_for("stranger");
+        }
+        self.hear_heads(now, std::slice::from_ref(&evidence.head));
+        let Some(pulse) = self.pulse_mut(id) else { return };
+        if pulse.quiet_since >= now.moment - evidence.since {
+            let since = now.moment.since(pulse.quiet_since);
+            return self.report(now, sender.id, id, Vec::new(), since);
+        }
+        let since = evidence.since;
+        self.hear_evidence(now, sender.id, &[evidence]);
+        if self.liveness.standing(id) != Some(Standing::Live) || self.clock.retries == 0 {
+            return;
+        }
+        let wait = self.config.interval / 10;
+        let Some(pulse) = self.pulse_mut(id) else { return };
+        let new = || Box::new(Suspicion::new(now.moment - since, wait));
+        let suspicion = pulse.suspicion.get_or_insert_with(new);
+        let is_new = suspicion.askers.len() < HELPERS && suspicion.askers.insert(sender.id);
+        let (failed, is_waiting) = (suspicion.failed, suspicion.next.is_some());
+        self.accused.insert(id);
+        if failed > 0 {
+            let accusers = vec![(self.cluster.me(), failed)];
+            self.report(now, sender.id, id, accusers, since);
+        }
+        if is_new && !is_waiting {
+            self.clock.retries -= 1;
+            self.try_suspect(now, id);
+        }
+    }
+
+    /// A helper says what it got, or whoever asked for help passes on that another helper got an answer.
+    pub(super) fn receive_report(&mut self, now: Time, sender: Sender, evidence: Evidence) {
+        let id = evidence.head.id;
+        self.hear(now, sender);
+        self.hear_heads(now, std::slice::from_ref(&evidence.head));
+        // From a helper, or from the one who asked for help.
+        let asked = |suspicion: &mut Box<Suspicion>| {
+            suspicion.awaited.remove(&sender.id);
+            suspicion.helpers.contains(&sender.id) || suspicion.askers.contains(&sender.id)
+        };
+        let suspicion = self.pulse_mut(id).and_then(|pulse| pulse.suspicion.as_mut());
+        if !suspicion.is_some_and(asked) {
+            return;
+        }
+        if !evidence.accusers.is_empty() {
+            return self.hear_evidence(now, sender.id, &[evidence]);
+        }
+        self.acquit(now, id, now.moment - evidence.since);
+    }
+
+    /// Tells those who were asked for help with `id` that the suspicion is over: what they gathered is void.
+    pub(super) fn tell_helpers(&mut self, now: Time, id: NodeId, suspicion: &Suspicion) {
+        for helper in &suspicion.helpers {
+            self.report(now, *helper, id, Vec::new(), Duration::ZERO);
+        }
+    }
+
+    /// `id` answered somebody at `answered`: the attempts before that were bad luck, or the fault of those who tried.
+    fn acquit(&mut self, now: Time, id: NodeId, answered: Moment) {
+        let grave = self.is_grave(id);
+        let Some(pulse) = self.pulse_mut(id) else { return };
+        let Some(suspicion) = pulse.suspicion.take_if(|suspicion| suspicion.first <= answered) else {
+            return;
+        };
+        self.sign_of_life(now, id, Some(suspicion));
+        if grave {
+            self.acquitted.insert(id, (answered, self.cluster.round()));
+        }
+    }
+
+    /// Whether what is known against `id` is enough to tell everybody: beyond half the threshold.
+    fn is_grave(&self, id: NodeId) -> bool {
+        let sum = self.suspicion(id).map_or(0.0, |suspicion| suspicion.sum(self.odds.weight(), self.cap(id)));
+        sum >= self.threshold(id) / 2.0
+    }
+
+    /// Adds what `from` says against nodes to what is known.
+    pub(super) fn hear_evidence(&mut self, now: Time, from: NodeId, evidence: &[Evidence]) {
+        if self.liveness.standing(from) != Some(Standing::Live) {
+            return evidence.iter().for_each(|_| self.drop_for("stranger"));
+        }
+        for Evidence { head, since, until, accusers } in evidence {
+            self.hear_heads(now, std::slice::from_ref(head));
+            let first = now.moment - *since;
+            if accusers.is_empty() {
+                self.acquit(now, head.id, first);
+                continue;
+            }
+            let live = self.liveness.standing(head.id) == Some(Standing::Live);
+            let credible =
+                |accuser: &NodeId| *accuser != head.id && self.liveness.standing(*accuser).is_some();
+            let accusers: Vec<_> =
+                accusers.iter().filter(|(accuser, _)| credible(accuser)).take(ACCUSERS).copied().collect();
+            let wait = self.config.interval / 10;
+            let pulse = self.pulse_mut(head.id).filter(|pulse| live && pulse.quiet_since < first);
+            let Some(pulse) = pulse.filter(|_| !accusers.is_empty()) else { continue };
+            let suspicion = pulse.suspicion.get_or_insert_with(|| Box::new(Suspicion::new(first, wait)));
+            suspicion.first = suspicion.first.min(first);
+            suspicion.latest = suspicion.latest.max(now.moment - (*until).min(*since));
+            accusers.into_iter().for_each(|(accuser, failed)| suspicion.accuse(accuser, failed, now.moment));
+            self.accused.insert(head.id);
+            self.check_for_myself(now, head.id);
+        }
+    }
+
+    /// Grave evidence of others is checked once the patience is over: whoever convicts has tried, and got no answer from a
+    /// node that only stalled for less.
+    fn check_for_myself(&mut self, now: Time, id: NodeId) {
+        let (is_grave, patience) = (self.is_grave(id), self.config.patience());
+        let Some(suspicion) = self.pulse_mut(id).and_then(|pulse| pulse.suspicion.as_mut()) else { return };
+        if is_grave && suspicion.failed == 0 && suspicion.next.is_none() {
+            suspicion.next = Some(now.moment.max(suspicion.first + patience));
+        }
+    }
+
+    /// The cases that everybody should know of: grave ones, and those that were, until the node answered somebody.
+    pub(super) fn evidence_to_tell(&mut self, now: Moment) -> Vec<Evidence> {
+        let acquitted = self.acquitted.iter().filter_map(|(&id, &(answered, _))| {
+            let head = self.cluster.endpoint(id)?.head_line(id, now);
+            let since = now.since(answered);
+            Some(Evidence { head, since, until: since, accusers: Vec::new() })
+        });
+        let grave = self.accused.iter().filter(|&&id| self.is_grave(id));
+        let mut told: Vec<_> = acquitted.chain(grave.filter_map(|&id| self.evidence(now, id))).collect();
+        self.rng.shuffle(&mut told);
+        told.truncate(TOLD);
+        told
+    }
+
+    /// What is known against `id`.
+    fn evidence(&self, now: Moment, id: NodeId) -> Option<Evidence> {
+        let endpoint = self.cluster.endpoint(id)?;
+        let suspicion = endpoint.pulse.suspicion.as_ref()?;
+        let mut accusers = suspicion.accusers(self.cluster.me());
+        accusers.truncate(HELPERS);
+        let (since, until) = (now.since(suspicion.first), now.since(suspicion.latest));
+        Some(Evidence { head: endpoint.head_line(id, now), since, until, accusers })
+    }
+
+    /// Tells those who asked for help with `id` that one more attempt failed.
+    pub(super) fn report_failure(&mut self, now: Time, id: NodeId) {
+        let Some(suspicion) = self.suspicion(id) else { return };
+        let (accusers, since) =
+            (vec![(self.cluster.me(), suspicion.failed)], now.moment.since(suspicion.first));
+        for asker in suspicion.askers.clone() {
+            self.report(now, asker, id, accusers.clone(), since);
+        }
+    }
+
+    /// `id` answered this node just now: whoever asked for help is told.
+    pub(super) fn report_answer(&mut self, now: Time, id: NodeId) {
+        let askers = self.suspicion(id).map(|suspicion| suspicion.askers.clone());
+        for asker in askers.unwrap_or_default() {
+            self.report(now, asker, id, Vec::new(), Duration::ZERO);
+        }
+        self.acquit(now, id, now.moment);
+    }
+
+    fn report(&mut self, now: Time, to: NodeId, id: NodeId, accusers: Vec<(NodeId, u32)>, since: Duration) {
+        if let Some(endpoint) = self.cluster.endpoint(id) {
+            let head = endpoint.head_line(id, now.moment);
+            let latest = endpoint.pulse.suspicion.as_ref().filter(|_| !accusers.is_empty());
+            let until = latest.map_or(since, |suspicion| now.moment.since(suspicion.latest));
+            self.tell(to, Body::Report(Evidence { head, since, until, accusers }));
+        }
+    }
+
+    /// Drops what was refuted, and what nobody added to for ten rounds. One's own attempts stay: they stand for what is
+    /// so until there is a sign of life.
+    pub(super) fn forget_evidence(&mut self, now: Time) {
+        let kept = KEPT * self.config.interval;
+        let (round, young) = (self.cluster.round(), recent::young_for(self.cluster.endpoints().len()));
+        self.acquitted.retain(|_, (_, since)| *since + young > round);
+        for id in self.accused.clone() {
+            let own = self.suspects.contains(&id);
+            let Some(pulse) = self.pulse_mut(id) else { continue };
+            let stale = pulse.suspicion.take_if(|s| !own && now.moment.since(s.fresh) > kept).is_some();
+            if stale || pulse.suspicion.is_none() {
+                self.accused.remove(&id);
+            }
+        }
+    }
+}

@@ -1,10 +1,11 @@
 //! `tidings agent`: the daemon. A node, and the HTTP interface beside it.
 
 use std::io::{self, IsTerminal as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings::Node;
+use tidings::{Builder, Node};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,15 +13,17 @@ use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 use crate::body::ReadyBody;
-use crate::cli::AgentArgs;
+use crate::config::{AgentConfig, Flags, LOG, Settings};
 use crate::failure::{Exit, Failure};
 use crate::http::{self, Desk};
 use crate::output;
 
 /// Runs a node until it leaves.
-pub(crate) fn run(args: AgentArgs) -> Result<(), Failure> {
+pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     log_to_stderr()?;
-    runtime()?.block_on(serve(args))
+    let config = Settings::resolve(flags)?.config;
+    let builder = builder(&config)?;
+    runtime()?.block_on(serve(builder, config.api))
 }
 
 /// A runtime for nodes.
@@ -38,12 +41,12 @@ pub(crate) fn not_started(error: &tidings::Error) -> Failure {
     Failure::new(exit, error.to_string(), fix)
 }
 
-async fn serve(args: AgentArgs) -> Result<(), Failure> {
+async fn serve(builder: Builder, api: SocketAddr) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     // The API first: once the node gossips, others count on it, and nothing may fail any more.
-    let listener = bind_api(&args).await?;
+    let listener = bind_api(api).await?;
     let api = listener.local_addr().map_err(|error| system("the API's address is unknown", &error))?;
-    let node = start(args).await?;
+    let node = builder.start().await.map_err(|error| not_started(&error))?;
     let desk = Arc::new(Desk::new(node.clone(), api));
 
     let (stop, stopped) = oneshot::channel::<()>();
@@ -79,33 +82,36 @@ async fn serve(args: AgentArgs) -> Result<(), Failure> {
     Err(Failure::new(Exit::Refused, "the node has stopped by itself", "see the log above for the cause"))
 }
 
-async fn bind_api(args: &AgentArgs) -> Result<TcpListener, Failure> {
-    if !args.api.ip().is_loopback() {
-        tracing::warn!(api = %args.api, "whoever reaches this address can read and write: the API asks for no password");
+async fn bind_api(api: SocketAddr) -> Result<TcpListener, Failure> {
+    if !api.ip().is_loopback() {
+        tracing::warn!(%api, "whoever reaches this address can read and write: the API asks for no password");
     }
-    TcpListener::bind(args.api).await.map_err(|error| {
+    TcpListener::bind(api).await.map_err(|error| {
         Failure::new(
             Exit::Refused,
-            format!("the API can't be served on {}: {error}", args.api),
+            format!("the API can't be served on {api}: {error}"),
             "choose another address with --api (port 0 takes a free one), or end what holds this one",
         )
     })
 }
 
-async fn start(args: AgentArgs) -> Result<Node, Failure> {
-    let mut builder = Node::builder(args.name)
-        .cluster(args.cluster)
-        .listen(args.listen)
-        .seeds(args.seeds)
-        .interval(args.interval)
-        .fanout(args.fanout);
-    if let Some(advertise) = args.advertise {
+fn builder(config: &AgentConfig) -> Result<Builder, Failure> {
+    let mut builder = Node::builder(config.check()?)
+        .cluster(&config.cluster)
+        .listen(config.listen)
+        .seeds(&config.seeds)
+        .interval(config.interval)
+        .fanout(config.fanout)
+        .patience(config.patience)
+        .datagram(config.datagram)
+        .limits(config.max_keys, config.max_bytes);
+    if let Some(advertise) = config.advertise {
         builder = builder.advertise(advertise);
     }
-    if let Some(dir) = args.data_dir {
+    if let Some(dir) = &config.data_dir {
         builder = builder.data_dir(dir);
     }
-    builder.start().await.map_err(|error| not_started(&error))
+    Ok(builder)
 }
 
 fn say_ready(node: &Node, desk: &Desk) {
@@ -118,9 +124,9 @@ fn say_ready(node: &Node, desk: &Desk) {
 }
 
 fn log_to_stderr() -> Result<(), Failure> {
-    let filter = std::env::var("TIDINGS_LOG").unwrap_or_else(|_| "info".to_owned());
+    let filter = std::env::var(LOG).unwrap_or_else(|_| "info".to_owned());
     let filter = EnvFilter::try_new(&filter).map_err(|error| {
-        let fact = format!("TIDINGS_LOG={filter} is no filter: {error}");
+        let fact = format!("{LOG}={filter} is no filter: {error}");
         Failure::new(Exit::Usage, fact, "give a level (error, warn, info, debug, trace), or module=level")
     })?;
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());

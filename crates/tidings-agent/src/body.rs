@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
-use tidings::{Found, Key, Member, NodeState, Shown, Standing, Status, Traffic, Value};
+use tidings::{Found, Member, NodeState, Shown, Standing, Status, Traffic, Value};
 
 /// A node, as the agent sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,13 +142,9 @@ impl State {
 impl EntryBody {
     /// The body for what `owner` shows under `key`.
     pub(crate) fn new(owner: &str, key: &str, found: &Found) -> Self {
-        Self {
-            owner: owner.to_owned(),
-            key: key.to_owned(),
-            value: ValueBody::from(&found.value),
-            version: found.version.0,
-            generation: found.generation.0,
-        }
+        let Found { generation, version, value } = found;
+        let (owner, key) = (owner.to_owned(), key.to_owned());
+        Self { owner, key, value: value.into(), version: version.0, generation: generation.0 }
     }
 }
 
@@ -156,17 +152,16 @@ impl StateBody {
     /// The body for the keys of `state` that begin with `prefix`.
     pub(crate) fn new(state: &NodeState, prefix: &str) -> Self {
         let NodeState { member, entries } = state;
-        let entry = |(key, shown): (&Key, &Shown)| {
-            let Shown { value, version } = shown.clone();
-            let found = Found { generation: member.generation, version, value };
-            EntryBody::new(member.name.as_str(), key.as_str(), &found)
-        };
-        Self {
-            name: member.name.to_string(),
-            generation: member.generation.0,
-            max_version: member.max_version.0,
-            entries: entries.iter().filter(|(key, _)| key.as_str().starts_with(prefix)).map(entry).collect(),
-        }
+        let (name, generation) = (member.name.to_string(), member.generation.0);
+        let entries = entries.iter().filter(|(key, _)| key.as_str().starts_with(prefix));
+        let entries = entries.map(|(key, Shown { value, version })| EntryBody {
+            owner: name.clone(),
+            key: key.to_string(),
+            value: value.into(),
+            version: version.0,
+            generation,
+        });
+        Self { entries: entries.collect(), name, generation, max_version: member.max_version.0 }
     }
 }
 

@@ -1,12 +1,12 @@
 //! The command line: commands, flags and their help.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::client::Api;
+use crate::config::Flags;
 use crate::output::Format;
 use crate::wait::KeyIs;
 
@@ -31,7 +31,10 @@ pub(crate) enum Command {
     /// Show a real cluster at work, explained as it goes: half a minute at most
     Demo(DemoArgs),
     /// Run a node, and serve its HTTP interface
-    Agent(AgentArgs),
+    ///
+    /// Flags count before TIDINGS_* variables, these before the file of --config, and this before the defaults. An
+    /// empty variable counts as none. `tidings config show` tells what counts.
+    Agent(Flags),
     /// List the nodes of the cluster, as the agent sees them
     Members {
         #[command(flatten)]
@@ -82,6 +85,20 @@ pub(crate) enum Command {
     },
     /// Wait until all that is asked holds at once
     Wait(WaitArgs),
+    /// Look at the configuration of an agent, without starting it
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the completions of a shell, for it to source
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page of `tidings`, or of a command, as roff
+    Man {
+        /// The command, as `agent` or `config show`
+        command: Vec<String>,
+    },
 }
 
 /// Which agent to ask, and how to print its answer.
@@ -102,36 +119,18 @@ pub(crate) struct Print {
     pub(crate) output: Format,
 }
 
-/// The flags of `agent`.
-#[derive(Debug, Args)]
-pub(crate) struct AgentArgs {
-    /// The node's name: 1 to 64 of A-Z a-z 0-9 . _ -, unique in the cluster, the same after a restart
-    #[arg(long)]
-    pub(crate) name: String,
-    /// Where to gossip, by UDP and TCP; port 0 takes a free one
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8434")]
-    pub(crate) listen: SocketAddr,
-    /// The address that others reach this node at, where it is not the one listened on
-    #[arg(long, value_name = "IP:PORT")]
-    pub(crate) advertise: Option<SocketAddr>,
-    /// A node to begin with; any live one will do. May be given several times
-    #[arg(long = "seed", value_name = "HOST:PORT")]
-    pub(crate) seeds: Vec<String>,
-    /// Where to serve HTTP; port 0 takes a free one
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8435")]
-    pub(crate) api: SocketAddr,
-    /// The cluster's name: nodes of different clusters ignore each other
-    #[arg(long, default_value = "tidings")]
-    pub(crate) cluster: String,
-    /// Where to keep the node's own keys and its generation; without it both are lost when the agent ends
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// How often to gossip
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
-    pub(crate) interval: Duration,
-    /// With how many nodes to gossip in each interval
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-    pub(crate) fanout: usize,
+/// What there is to do with a configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print each setting of an agent and where it comes from: flag, environment, file or default
+    ///
+    /// Takes the flags of `agent`, and starts nothing. Exit code 2 where `agent` would refuse the configuration.
+    Show {
+        #[command(flatten)]
+        flags: Flags,
+        #[command(flatten)]
+        print: Print,
+    },
 }
 
 /// The flags of `demo`.

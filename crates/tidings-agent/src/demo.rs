@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tidings::{Event, EventKind, Standing};
+use tidings::{Event, EventKind, NodeState, Standing};
 use tokio::time::{Instant, Interval, interval, sleep_until};
 
 use crate::agent::{not_started, runtime};
@@ -20,7 +20,8 @@ mod theory;
 /// Tells the story.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     runtime()?.block_on(async {
-        let mut story = Story::new(args);
+        let limit = Duration::from_secs(args.seconds.into()).min(LONGEST);
+        let mut story = Story::new(args, limit);
         let told = story.tell().await;
         // The steps so far are part of the answer, also where the story broke off.
         story.teller.end()?;
@@ -38,12 +39,11 @@ struct Story {
 }
 
 impl Story {
-    fn new(args: &DemoArgs) -> Self {
-        let limit = Duration::from_secs(args.seconds.into()).min(LONGEST);
+    fn new(args: &DemoArgs, limit: Duration) -> Self {
         let nodes = usize::from(args.nodes);
         let seed_number = args.seed_number.unwrap_or_else(stage::any_seed_number);
         Self {
-            stage: Stage::new(nodes, theory::interval(nodes, limit), seed_number),
+            stage: Stage::new(nodes, theory::interval(limit), seed_number),
             teller: Teller::new(args.print.output),
             limit,
             deadline: Instant::now() + limit,
@@ -82,9 +82,12 @@ impl Story {
         self.stage.start_all().await.map_err(|error| not_started(&error))?;
         let size = self.stage.size();
         self.until("not every node knew all the others", async |stage| {
-            stage
-                .everywhere(|node| node.nodes.iter().filter(|node| !node.entries.is_empty()).count() == size)
-                .await
+            for name in stage.names() {
+                if !stage.everywhere(name, |node| !node.entries.is_empty()).await {
+                    return false;
+                }
+            }
+            true
         })
         .await?;
         self.step("known", format!("every node knows {}, and a key of each", all(size))).await?;
@@ -128,19 +131,14 @@ impl Story {
         .await?;
         let step =
             Step::new("unreachable", format!("{} it unreachable", all_others(number, "finds", "find")));
-        let why = "phi 8 by silence: 8 x ln 10 mean intervals";
-        self.tell_step(step.expect(theory::conviction_rounds(self.stage.size()), why)).await?;
+        let why = "the first after 1 round and a patience of 2";
+        self.tell_step(step.expect(theory::CONVICTION_ROUNDS, why)).await?;
 
         let address = self.stage.service_address(&victim);
-        let kept = self.stage.everywhere(|view| {
-            view.nodes.iter().filter(|node| node.member.name.as_str() == victim).any(|node| {
-                node.entries.get(stage::SERVICE).and_then(|shown| shown.value.as_str()) == Some(&address)
-            })
-        });
-        if !kept.await {
-            return Err(
-                self.not_reached(&format!("{} of {victim} is not readable everywhere", stage::SERVICE))
-            );
+        let kept = |node: &NodeState| shows(node, stage::SERVICE, &address);
+        if !self.stage.everywhere(&victim, kept).await {
+            let what = format!("{} of {victim} is not readable everywhere", stage::SERVICE);
+            return Err(self.not_reached(&what));
         }
         self.step("readable", format!("still read there: {} = {address}", stage::SERVICE)).await
     }
@@ -160,15 +158,11 @@ impl Story {
         .await?;
         let number = self.stage.size() - 1;
         self.until("not every node found it live again, with its new write", async |stage| {
-            stage
-                .everywhere(|view| {
-                    view.nodes.iter().filter(|node| node.member.name.as_str() == name).any(|node| {
-                        let back =
-                            node.entries.get(GREETING).and_then(|shown| shown.value.as_str()) == Some("back");
-                        back && node.member.standing == Standing::Live && node.member.generation == new
-                    })
-                })
-                .await
+            let back = |node: &NodeState| {
+                let live = node.member.standing == Standing::Live && node.member.generation == new;
+                live && shows(node, GREETING, "back")
+            };
+            stage.everywhere(&name, back).await
         })
         .await?;
         let readers = all_others(number, "finds", "find");
@@ -261,6 +255,11 @@ impl Story {
     }
 }
 
+/// Whether a node's `key` shows `value`.
+fn shows(node: &NodeState, key: &str, value: &str) -> bool {
+    node.entries.get(key).and_then(|shown| shown.value.as_str()) == Some(value)
+}
+
 /// "all 5", or "both".
 fn all(number: usize) -> String {
     if number == 2 { "both".to_owned() } else { format!("all {number}") }
@@ -280,3 +279,22 @@ const REDRAW: Duration = Duration::from_millis(100);
 const GREETING: &str = "greeting";
 
 const NOT_CONVERGED: &str = "the nodes did not converge";
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::Print;
+    use crate::output::Format;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_story_that_does_not_end_in_time_says_what_was_not_reached() {
+        // Whatever it waits for first, the time is up; and no silence is noticed in no time.
+        let args =
+            DemoArgs { nodes: 2, seconds: 1, seed_number: Some(7), print: Print { output: Format::Json } };
+        let mut story = Story::new(&args, Duration::ZERO);
+        let Err(Failure::Told { exit, fact, .. }) = story.tell().await else { panic!("it ended in no time") };
+        assert_eq!(exit, Exit::Refused);
+        assert!(fact.ends_with(", within 0 s"), "{fact}");
+    }
+}

@@ -12,9 +12,11 @@ mod commands;
 mod wait;
 
 mod agent;
+mod config;
 mod http;
 
 mod demo;
+mod explain;
 
 mod body;
 mod client;
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(&args),
-        Command::Agent(args) => agent::run(args),
+        Command::Agent(flags) => agent::run(&flags),
         Command::Members { to } => commands::members(&to),
         Command::State { node, to } => commands::state(node.as_deref(), &to),
         Command::Get { owner, key, to } => commands::get(&owner, &key, &to),
@@ -40,5 +42,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Status { to } => commands::status(&to),
         Command::Leave { to } => commands::leave(&to),
         Command::Wait(args) => wait::run(&args),
+        Command::Config(command) => config::run(&command),
+        Command::Completions { shell } => explain::completions(shell),
+        Command::Man { command } => explain::man(&command),
     }
 }

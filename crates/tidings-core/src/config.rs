@@ -23,8 +23,8 @@ pub struct Config {
     pub heads: usize,
     /// The phi at which a node is convicted. 8 says: a hundred million to one that it is not just bad luck.
     pub threshold: f64,
-    /// For how many intervals a node that does not answer is given time, before attempts alone convict it. A stall
-    /// shorter than this convicts nobody.
+    /// For how many intervals a node that does not answer is given time, before attempts convict it. A stall shorter than
+    /// this convicts nobody; a crash is seen about one interval and this after it happened, at any number of nodes.
     pub patience: u32,
     /// How long a value may be, in bytes. Until values travel by stream it must also fit a datagram.
     pub max_value: usize,

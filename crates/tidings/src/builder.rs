@@ -81,6 +81,14 @@ impl Builder {
         self
     }
 
+    /// For how many intervals a node that does not answer is given time: 2 by default. A stall that is shorter convicts
+    /// nobody; a crash is seen about one interval and this after it happened.
+    #[must_use]
+    pub fn patience(mut self, intervals: u32) -> Self {
+        self.config.patience = intervals;
+        self
+    }
+
     /// How many bytes a datagram has at most: 1,200 by default, which pass every network.
     #[must_use]
     pub fn datagram(mut self, bytes: usize) -> Self {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidings::{Error, Event, Generation, Member, Node, Notice, Snapshot, Status};
+use tidings::{Error, Event, Generation, Member, Node, NodeState, Notice, Status};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -110,11 +110,8 @@ impl Stage {
 
     /// Starts a killed node again. Tells the generation that the others remember, and the new one.
     pub(super) async fn restart(&mut self, name: &str) -> Result<(Generation, Generation), Error> {
-        let of = |members: Vec<Member>| members.into_iter().find(|member| member.name.as_str() == name);
-        let mut old = None;
-        if let Some(other) = self.nodes.values().next() {
-            old = of(other.members().await?).map(|member| member.generation);
-        }
+        let members = self.as_seen_by_the_seed().await;
+        let old = members.iter().find(|member| member.name.as_str() == name).map(|member| member.generation);
         let new = self.start(name, self.seed_number.wrapping_add(1)).await?;
         Ok((old.unwrap_or_default(), new))
     }
@@ -161,10 +158,10 @@ impl Stage {
         total
     }
 
-    /// Whether `holds` for what each running node knows.
-    pub(super) async fn everywhere(&self, holds: impl Fn(&Snapshot) -> bool) -> bool {
+    /// Whether each running node knows `name`, and `holds` for what it knows of it.
+    pub(super) async fn everywhere(&self, name: &str, holds: impl Fn(&NodeState) -> bool) -> bool {
         for node in self.nodes.values() {
-            if !node.snapshot().await.is_ok_and(|snapshot| holds(&snapshot)) {
+            if !matches!(node.state(name).await, Ok(Some(state)) if holds(&state)) {
                 return false;
             }
         }

@@ -9,17 +9,14 @@ pub(super) fn spread_rounds(nodes: usize) -> f64 {
     (ln / 3_f64.ln() + ln.log2()).max(1.0)
 }
 
-/// How many rounds of silence bring phi to the threshold of 8: 8 x ln 10 mean intervals between the signs of life, of
-/// which a message carries those of sixteen nodes or so.
-pub(super) fn conviction_rounds(nodes: usize) -> f64 {
-    8.0 * 10_f64.ln() * (as_f64(nodes) / 16.0).max(1.0)
-}
+/// How many rounds a crash takes to be seen by the first: one until somebody's attempt on the node fails, on the mean, and
+/// the patience of two that every node is given. It does not depend on how many nodes there are.
+pub(super) const CONVICTION_ROUNDS: f64 = 3.0;
 
-/// The interval at which a conviction of one out of `nodes` takes a quarter of `limit` at most, as far as
-/// intervals between 20 and 100 ms allow.
-pub(super) fn interval(nodes: usize, limit: Duration) -> Duration {
-    let fitting = limit.div_f64(4.0 * conviction_rounds(nodes));
-    fitting.clamp(Duration::from_millis(20), Duration::from_millis(100))
+/// The interval at which the story fits `limit` well, as far as intervals between 20 and 200 ms allow: it takes some forty
+/// rounds.
+pub(super) fn interval(limit: Duration) -> Duration {
+    (limit / 80).clamp(Duration::from_millis(20), Duration::from_millis(200))
 }
 
 fn as_f64(nodes: usize) -> f64 {
@@ -34,13 +31,11 @@ mod tests {
     fn expectations_are_those_of_the_papers() {
         let rounded = |nodes| (spread_rounds(nodes) * 10.0).round() / 10.0;
         assert_eq!([2, 5, 100, 1000].map(rounded), [1.0, 2.2, 6.4, 9.1]);
-        assert_eq!(conviction_rounds(5).round(), 18.0);
-        assert_eq!(conviction_rounds(32).round(), 37.0);
     }
 
     #[test]
     fn the_interval_fits_the_time() {
-        let millis = |nodes, seconds| interval(nodes, Duration::from_secs(seconds)).as_millis();
-        assert_eq!([millis(5, 30), millis(100, 30), millis(5, 5), millis(100, 1)], [100, 65, 67, 20]);
+        let millis = |seconds| interval(Duration::from_secs(seconds)).as_millis();
+        assert_eq!([millis(30), millis(10), millis(1)], [200, 125, 20]);
     }
 }

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::explain::COMMANDS;
 use crate::harness::{Agent, run, tidings};
 
 /// The fields of an object, in their order.
@@ -171,7 +172,7 @@ fn a_reader_that_goes_away_ends_a_command_quietly() {
 fn the_program_explains_itself() {
     let help = run(&["--help"]);
     assert_eq!(help.code, Some(0));
-    for command in ["demo", "agent", "members", "state", "get", "set", "delete", "status", "leave", "wait"] {
+    for command in COMMANDS {
         assert!(help.out.contains(&format!("\n  {command} ")), "{command} in {}", help.out);
         assert_eq!(run(&[command, "--help"]).code, Some(0), "{command}");
     }

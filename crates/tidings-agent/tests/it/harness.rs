@@ -33,7 +33,11 @@ pub(crate) struct Answer {
 /// A `tidings` command that takes nothing from this environment.
 pub(crate) fn tidings() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
-    command.env_remove("TIDINGS_API").env("TIDINGS_LOG", "warn").stdin(Stdio::null());
+    let ours = |name: &str| name.starts_with("TIDINGS_");
+    for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
+        command.env_remove(name);
+    }
+    command.env("TIDINGS_LOG", "warn").stdin(Stdio::null());
     command
 }
 

@@ -2,7 +2,9 @@
 
 mod cluster;
 mod commands;
+mod config;
 mod demo;
 mod errors;
+mod explain;
 mod harness;
 mod http;

@@ -112,10 +112,10 @@ impl Gossiper {
         self.acquit(now, id, now.moment - evidence.since);
     }
 
-    /// Tells those who were asked for help with `id` that the suspicion is over: what they gathered is void.
-    pub(super) fn tell_helpers(&mut self, now: Time, id: NodeId, suspicion: &Suspicion) {
+    /// Tells those who were asked for help with `id` that it ran at `at`: what they gathered before that is void.
+    pub(super) fn tell_helpers(&mut self, now: Time, id: NodeId, at: Moment, suspicion: &Suspicion) {
         for helper in &suspicion.helpers {
-            self.report(now, *helper, id, Vec::new(), Duration::ZERO);
+            self.report(now, *helper, id, Vec::new(), now.moment.since(at));
         }
     }
 
@@ -126,7 +126,7 @@ impl Gossiper {
         let Some(suspicion) = pulse.suspicion.take_if(|suspicion| suspicion.first <= answered) else {
             return;
         };
-        self.sign_of_life(now, id, Some(suspicion));
+        self.sign_of_life(now, id, answered, Some(suspicion));
         if grave {
             self.acquitted.insert(id, (answered, self.cluster.round()));
         }

@@ -64,7 +64,7 @@ impl Gossiper {
         }
         (endpoint.heartbeat, endpoint.authored) = (head.heartbeat, authored);
         let refuted = endpoint.pulse.refresh(authored);
-        self.sign_of_life(now, id, refuted);
+        self.sign_of_life(now, id, authored, refuted);
     }
 
     /// `id` itself spoke, in the life that is known: it runs now, whatever its heartbeat.
@@ -73,14 +73,20 @@ impl Gossiper {
             return;
         };
         let refuted = endpoint.pulse.refresh(now.moment);
-        self.sign_of_life(now, id, refuted);
+        self.sign_of_life(now, id, now.moment, refuted);
     }
 
-    /// Something showed that `id` runs, and refuted what spoke against it. Whoever was asked for help is told.
-    pub(super) fn sign_of_life(&mut self, now: Time, id: NodeId, refuted: Option<Box<Suspicion>>) {
+    /// Something showed that `id` ran at `at`, and refuted what spoke against it. Whoever was asked for help is told.
+    pub(super) fn sign_of_life(
+        &mut self,
+        now: Time,
+        id: NodeId,
+        at: Moment,
+        refuted: Option<Box<Suspicion>>,
+    ) {
         if let Some(suspicion) = refuted {
             self.odds.observe(suspicion.failed);
-            self.tell_helpers(now, id, &suspicion);
+            self.tell_helpers(now, id, at, &suspicion);
         }
         // In a calm cluster nobody is accused or unreachable, and this is called for every head that comes in.
         if !self.accused.is_empty() && self.suspicion(id).is_none() {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tidings_core::{
-    Body, Delta, Entry, Evidence, Generation, Head, HeadLine, Heartbeat, Introduction, Key, Line, Message,
-    NodeId, Seal, Sender, Span, Standing, Summary, Syn, Value, Version,
+    Body, Config, Delta, Entry, EventKind, Evidence, Generation, Head, HeadLine, Heartbeat, Introduction,
+    Key, Line, Message, NodeId, Seal, Sender, Span, Standing, Summary, Syn, Value, Version,
 };
 use tidings_sim::{Place, Simulation};
 
@@ -215,33 +215,41 @@ fn a_forgery_too_large_to_relay_does_not_stick() {
     }
 }
 
-/// Evidence from somebody whom nobody knows convicts nobody.
+/// Evidence from somebody whom nobody knows convicts nobody, even where there is no patience. The same from a member is
+/// believed for as long as it takes the accused to show that it runs.
 #[test]
 fn evidence_of_strangers_is_not_heard() {
-    let mut sim = Simulation::new(13);
-    let nodes = cluster(&mut sim, 5, &config());
-    sim.run(10 * SECOND);
-    for &to in &nodes {
-        let core = sim.core(nodes[2]);
-        let (id, generation, heartbeat) = (core.name().id(), core.generation(), core.heartbeat());
-        let accusers: Vec<_> = nodes.iter().map(|&node| (sim.name(node).id(), 9)).collect();
-        let age = Duration::from_secs(5);
-        let head = HeadLine { id, generation, heartbeat, age };
-        let evidence = Evidence { head, since: 3 * SECOND, until: Duration::ZERO, accusers };
-        let mut liar = Liar { sim: &mut sim, to };
-        liar.tell(Body::Help(evidence.clone()));
-        liar.tell(Body::Report(evidence.clone()));
-        let (heads, lines) = (Vec::new(), Vec::new());
-        liar.tell(Body::Syn(Syn {
-            summary: Summary(1),
-            heads,
-            evidence: vec![evidence],
-            lines,
-            window: None,
-        }));
-    }
-    for _ in 0..20 {
-        sim.run(SECOND / 2);
-        assert!(knows_all(&sim, &nodes));
+    for from_a_member in [false, true] {
+        let mut sim = Simulation::new(13);
+        let nodes = cluster(&mut sim, 5, &Config { patience: 0, ..config() });
+        sim.run(10 * SECOND);
+        let mut convicted = false;
+        for &to in nodes.iter().filter(|&&to| to != nodes[2]) {
+            let core = sim.core(nodes[2]);
+            let (id, generation, heartbeat) = (core.name().id(), core.generation(), core.heartbeat());
+            let accusers: Vec<_> = nodes.iter().map(|&node| (sim.name(node).id(), 90)).collect();
+            let head = HeadLine { id, generation, heartbeat, age: SECOND };
+            let evidence = vec![Evidence { head, since: Duration::ZERO, until: Duration::ZERO, accusers }];
+            let liar = nodes[if to == nodes[0] { 1 } else { 0 }];
+            let (core, name) = (sim.core(liar), sim.name(liar).id());
+            let head = Head { generation: core.generation(), heartbeat: core.heartbeat() };
+            let member = Sender { id: name, head, max: core.own_version() };
+            let syn = Syn { summary: Summary(1), heads: vec![], evidence, lines: vec![], window: None };
+            let mut liar = Liar { sim: &mut sim, to };
+            match from_a_member {
+                true => liar.tell_as(member, Body::Syn(syn)),
+                false => liar.tell(Body::Syn(syn)),
+            }
+            let refused = sim.core(to).dropped().contains_key("stranger");
+            assert_eq!(refused, !from_a_member, "a stranger's evidence is counted, and not heard");
+            sim.run(SECOND / 2);
+            convicted |= standing(&sim, to, nodes[2]) != Some(Standing::Live);
+        }
+        let heard = nodes.iter().any(|&node| {
+            let gone = |kind: &EventKind| matches!(kind, EventKind::Unreachable { .. });
+            sim.events(node).iter().any(|(_, event)| gone(&event.kind))
+        });
+        assert!(from_a_member || (!convicted && !heard), "a stranger convicted a healthy node");
+        sim.until(MINUTE, |sim| knows_all(sim, &nodes)).expect("a lie does not last");
     }
 }

@@ -15,6 +15,7 @@ use crate::replica::{Applied, Change, Limits, Replica};
 use crate::summary::Summary;
 use crate::time::Moment;
 use crate::version::{Generation, Version};
+use crate::wire::size;
 
 /// Everything known of everyone.
 ///
@@ -131,6 +132,23 @@ impl Cluster {
         endpoint.replica.cut(theirs.id, &endpoint.introduction(now), theirs.known(), room)
     }
 
+    /// Whether what comes next for one who is at `theirs` does not fit a datagram of `datagram` bytes by itself.
+    pub(crate) fn needs_stream(&self, theirs: &Line, datagram: usize) -> bool {
+        let room = size::room_for_a_version(datagram);
+        self.endpoint(theirs.id).is_some_and(|endpoint| endpoint.replica.next_len(theirs.known()) > room)
+    }
+
+    /// The room that what comes next for one who is at `theirs` takes.
+    pub(crate) fn next_room(&self, theirs: &Line) -> usize {
+        let next = self.endpoint(theirs.id).map_or(0, |endpoint| endpoint.replica.next_len(theirs.known()));
+        next + size::LARGEST_DELTA
+    }
+
+    /// About how many bytes are left to tell one who is at `theirs`: no more than a little above `enough` is counted.
+    pub(crate) fn left(&self, theirs: &Line, enough: usize) -> usize {
+        self.endpoint(theirs.id).map_or(0, |endpoint| endpoint.replica.left(theirs.known(), enough))
+    }
+
     /// Lets `id` be asked for in the next exchanges, or passed on: something about it is new.
     pub(crate) fn touch(&mut self, id: NodeId, since: Version) {
         let young = recent::young_for(self.endpoints.len());
@@ -173,6 +191,8 @@ impl Cluster {
         let mut endpoint = EndpointState {
             name: who.name.clone(),
             address: who.address,
+            seen_at: None,
+            missed: 0,
             heartbeat: who.heartbeat,
             authored,
             pulse: Pulse::new(authored, mean),

@@ -1,14 +1,18 @@
 //! What a user can choose, with a reason for each default.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::entry::Value;
+use crate::wire::size;
 
 /// How a node gossips. All nodes of a cluster should have the same interval; all else may differ.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The cluster's name. It is bound into every message, and messages of other clusters are refused.
     pub cluster: String,
+    /// Which way news goes in this node's rounds. Nodes of one cluster may differ in it.
+    pub mode: Mode,
     /// How often a round begins. Shorter spreads news faster and costs more; one second is what Cassandra and Serf
     /// use.
     pub interval: Duration,
@@ -26,7 +30,7 @@ pub struct Config {
     /// For how many intervals a node that does not answer is given time, before attempts convict it. A stall shorter than
     /// this convicts nobody; a crash is seen about one interval and this after it happened, at any number of nodes.
     pub patience: u32,
-    /// How long a value may be, in bytes. Until values travel by stream it must also fit a datagram.
+    /// How long a value may be, in bytes. What does not fit a datagram travels by stream.
     pub max_value: usize,
     /// How many keys one owner may have, tombstones included.
     pub max_keys: usize,
@@ -39,6 +43,28 @@ pub struct Config {
     pub durable: bool,
     /// When a round goes on to a seed.
     pub seed_rule: SeedRule,
+}
+
+/// Which way news goes when a node turns to another one. Whatever it is, a node answers whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Both ways, in three messages: the fastest, and the only one in which an exchange leaves both equal.
+    #[default]
+    PushPull,
+    /// Away from the node, in one message. What a push shows to be missing is pulled.
+    Push,
+    /// Towards the node, in two messages.
+    Pull,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::PushPull => "push-pull",
+            Self::Push => "push",
+            Self::Pull => "pull",
+        })
+    }
 }
 
 /// When a round adds an exchange with a seed.
@@ -80,6 +106,7 @@ impl Config {
     pub fn new(cluster: impl Into<String>) -> Self {
         Self {
             cluster: cluster.into(),
+            mode: Mode::default(),
             interval: Duration::from_secs(1),
             fanout: 1,
             datagram: 1_200,
@@ -93,6 +120,13 @@ impl Config {
             durable: false,
             seed_rule: SeedRule::NoSeedOrFewLive,
         }
+    }
+
+    /// The longest message that a node of this configuration reads from a stream: an owner as large as is allowed.
+    #[must_use]
+    pub fn longest_message(&self) -> usize {
+        const ENTRY: usize = 1 + 3 * size::VARINT;
+        (1 << 20) + 2 * (self.max_bytes + self.max_keys * ENTRY)
     }
 
     /// The time that `patience` gives.
@@ -132,7 +166,7 @@ impl Config {
     }
 }
 
-fn range<T: std::fmt::Debug>(what: &'static str, given: &T, least: &T, most: &T) -> ConfigError {
+fn range<T: fmt::Debug>(what: &'static str, given: &T, least: &T, most: &T) -> ConfigError {
     let text = |x: &T| format!("{x:?}");
     ConfigError::Range { what, given: text(given), least: text(least), most: text(most) }
 }

@@ -2,7 +2,7 @@
 //!
 //! `phi = max(S, A)`, in the unit of Hayashibara et al. (2004): -log10 of a probability.
 //!
-//! * Silence, `S = 0.434 x quiet / mean`: heads come in like a Poisson stream, `mean` apart.
+//! * Silence, `S = 0.434 x (quiet - lag) / mean`: heads come in like a Poisson stream, `mean` apart, and `lag` old.
 //! * Attempts, `A = failures x -log10(q)`: exchanges that this node, or another one that says so, began and that got no
 //!   answer, where q is how often that happens to nodes which turn out to be well. See [`crate::evidence`].
 //!
@@ -34,6 +34,8 @@ pub(crate) struct Pulse {
     pub look_at: Option<Moment>,
     /// The smoothed interval between its heads, as authored.
     mean: Duration,
+    /// The smoothed age of its heads on arrival: how long they are on their way, at the least.
+    lag: Duration,
     /// What speaks against it since it was last heard of.
     pub suspicion: Option<Box<Suspicion>>,
 }
@@ -41,13 +43,14 @@ pub(crate) struct Pulse {
 impl Pulse {
     /// The pulse of a node whose first head was authored at `authored`; heads are expected `mean` apart.
     pub(crate) fn new(authored: Moment, mean: Duration) -> Self {
-        Self { quiet_since: authored, look_at: None, mean, suspicion: None }
+        Self { quiet_since: authored, look_at: None, mean, lag: Duration::ZERO, suspicion: None }
     }
 
-    /// A newer head came in, `interval` after the one before, as authored.
-    pub(crate) fn beat(&mut self, interval: Duration) {
-        let interval = interval.min(self.mean * LONGEST);
-        self.mean = self.mean - self.mean / WEIGHT + interval / WEIGHT;
+    /// A newer head came in, `interval` after the one before, as authored, and `age` after it was.
+    pub(crate) fn beat(&mut self, interval: Duration, age: Duration) {
+        let longest = self.mean * LONGEST;
+        self.mean = self.mean - self.mean / WEIGHT + interval.min(longest) / WEIGHT;
+        self.lag = self.lag - self.lag / WEIGHT + age.min(longest) / WEIGHT;
     }
 
     /// The node ran at `at`. Returns the suspicion that this refutes.
@@ -63,7 +66,8 @@ impl Pulse {
 
     /// S: what the silence says at `now`.
     pub(crate) fn silence(&self, now: Moment, floor: Duration) -> f64 {
-        LOG10_E * now.since(self.quiet_since).as_secs_f64() / self.mean(floor).as_secs_f64()
+        let quiet = now.since(self.quiet_since).saturating_sub(self.lag);
+        LOG10_E * quiet.as_secs_f64() / self.mean(floor).as_secs_f64()
     }
 
     /// When silence alone will have reached `phi`.
@@ -72,7 +76,7 @@ impl Pulse {
         // A float is cut to its range here, so that no mean and no threshold is too large.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let millis = millis as u64;
-        self.quiet_since + Duration::from_millis(millis.saturating_add(1))
+        self.quiet_since + self.lag + Duration::from_millis(millis.saturating_add(1))
     }
 }
 
@@ -143,13 +147,13 @@ mod tests {
     fn r49_the_mean_stays_the_mean() {
         let mut pulse = Pulse::new(Moment::default(), SECOND);
         for _ in 0..10_000_000 {
-            pulse.beat(SECOND);
+            pulse.beat(SECOND, Duration::ZERO);
         }
         assert!(pulse.mean(Duration::ZERO).abs_diff(SECOND) < Duration::from_micros(1));
-        pulse.beat(Duration::from_secs(1_000_000));
+        pulse.beat(Duration::from_secs(1_000_000), Duration::ZERO);
         assert!(pulse.mean(Duration::ZERO) < Duration::from_millis(2_126));
         for _ in 0..100 {
-            pulse.beat(SECOND);
+            pulse.beat(SECOND, Duration::ZERO);
         }
         assert!(pulse.mean(Duration::ZERO).abs_diff(SECOND) < Duration::from_millis(1));
     }

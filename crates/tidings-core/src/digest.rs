@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::cluster::Cluster;
 use crate::delta::Delta;
-use crate::message::{Ack, Evidence, HeadLine, Line, Syn, Window};
+use crate::message::{Ack, Cookie, Evidence, HeadLine, Line, News, Push, Syn, Window};
 use crate::name::NodeId;
 use crate::recent::{self, Item};
 use crate::rng::Rng;
@@ -25,9 +25,20 @@ pub(crate) struct Signs {
     pub evidence: Vec<Evidence>,
 }
 
-/// A SYN of at most `datagram` bytes. With `window`, part of it is a window that begins at that id.
-pub(crate) fn syn(cluster: &Cluster, signs: Signs, window: Option<NodeId>, datagram: usize) -> Syn {
-    let mut room = datagram.saturating_sub(size::GREETING + size::LIST);
+/// What a SYN is besides what it tells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SynKind {
+    pub is_pull: bool,
+    pub cookie: Option<Cookie>,
+    /// Where a window begins, if part of it is one.
+    pub window: Option<NodeId>,
+}
+
+/// A SYN of at most `datagram` bytes.
+pub(crate) fn syn(cluster: &Cluster, signs: Signs, kind: SynKind, datagram: usize) -> Syn {
+    let SynKind { is_pull, cookie, window } = kind;
+    let of_cookie = if cookie.is_some() { size::COOKIE } else { 0 };
+    let mut room = datagram.saturating_sub(size::GREETING + size::LIST + of_cookie);
     let Signs { heads, evidence } = fitting(signs, &mut room);
     let share = if window.is_some() { room / 2 } else { room };
     let mut lines = Vec::new();
@@ -42,11 +53,30 @@ pub(crate) fn syn(cluster: &Cluster, signs: Signs, window: Option<NodeId>, datag
         room -= size::line(&line);
     }
     let window = window.and_then(|first| self::window(cluster, first, room));
-    Syn { summary: cluster.summary(), heads, evidence, lines, window }
+    Syn { is_pull, summary: cluster.summary(), heads, evidence, lines, window, cookie }
+}
+
+/// How many lines the window of a push has: this many rounds bring all that a thousand nodes missed to light.
+const PUSHED_LINES: usize = 8;
+
+/// A push of at most `datagram` bytes, with a window that begins at `window`.
+pub(crate) fn push(cluster: &Cluster, signs: Signs, window: NodeId, now: Moment, datagram: usize) -> Push {
+    let mut room = datagram.saturating_sub(size::GREETING + 4 * size::LIST + size::WINDOW);
+    let Signs { heads, evidence } = fitting(signs, &mut room);
+    let of_window = room.min(size::WINDOW + PUSHED_LINES * size::LONGEST_LINE);
+    let window = self::window(cluster, window, of_window);
+    room -= of_window;
+    let news = young_news(cluster, &BTreeSet::new());
+    let packed = pack(cluster, &news, now, room, datagram);
+    room -= packed.spent;
+    let (mut lines, mut large) = (Vec::new(), Vec::new());
+    take_lines(&packed.large, &mut large, &mut room);
+    take_lines(&packed.unsent, &mut lines, &mut room);
+    Push { summary: cluster.summary(), heads, evidence, lines, window, deltas: packed.deltas, large }
 }
 
 /// All owners from `first` on that fit in `room`, and the bounds between which these are all.
-fn window(cluster: &Cluster, first: NodeId, room: usize) -> Option<Window> {
+pub(crate) fn window(cluster: &Cluster, first: NodeId, room: usize) -> Option<Window> {
     let mut room = room.checked_sub(size::WINDOW)?;
     let mut lines = Vec::new();
     for (&id, endpoint) in cluster.endpoints().range(first..) {
@@ -61,7 +91,16 @@ fn window(cluster: &Cluster, first: NodeId, room: usize) -> Option<Window> {
     Some(Window { first, last: NodeId(u64::MAX), lines })
 }
 
-/// The answer to `syn` of a node that says `sender` of itself.
+/// An answer, and what it is about.
+pub(crate) struct Answer {
+    pub ack: Ack,
+    /// Whether the SYN shows this node to lack something.
+    pub is_behind: bool,
+    /// Whether something was left out for want of room.
+    pub is_cut: bool,
+}
+
+/// The answer to `syn` of a node that says `sender` of itself, in at most `room` bytes of a datagram of `datagram`.
 pub(crate) fn ack(
     cluster: &Cluster,
     sender: &Line,
@@ -69,34 +108,72 @@ pub(crate) fn ack(
     signs: Signs,
     rng: &mut Rng,
     now: Moment,
-    datagram: usize,
-) -> Ack {
+    (room, datagram): (usize, usize),
+) -> Answer {
     let summary = cluster.summary();
+    let (large, has_much, cookie) = (Vec::new(), false, None);
+    let (lines, deltas) = (Vec::new(), Vec::new());
+    let mut all =
+        room.saturating_sub(size::GREETING + 4 * size::LIST + size::VARINT + size::SECTION + size::COOKIE);
     if summary == syn.summary {
-        let Signs { heads, evidence } = signs;
-        return Ack { summary, heads, evidence, lines: Vec::new(), deltas: Vec::new() };
+        let Signs { heads, evidence } = fitting(signs, &mut all);
+        let ack = Ack { summary, heads, evidence, lines, deltas, large, has_much, cookie };
+        return Answer { ack, is_behind: false, is_cut: false };
     }
-    let Found { wants, lacks } = examine(cluster, sender, syn, rng);
-    let all = datagram.saturating_sub(size::GREETING + 3 * size::LIST + size::VARINT);
+    let Found { mut wants, lacks } = examine(cluster, sender, syn, rng);
+    let is_behind = !wants.is_empty();
+    if syn.is_pull {
+        wants.clear();
+    }
     let reserved = wants.iter().map(size::line).sum::<usize>().min(all / 3);
-    let mut packed = pack(cluster, &lacks, now, all - reserved);
+    let mut packed = pack(cluster, &lacks, now, all - reserved, datagram);
     if packed.deltas.is_empty() {
         // What fills a datagram on its own must not wait for one in which nothing is wanted.
-        packed = pack(cluster, &lacks, now, all);
+        packed = pack(cluster, &lacks, now, all, datagram);
     }
     let mut room = all - packed.spent;
-    let mut lines = Vec::new();
+    let (mut lines, mut large) = (Vec::new(), Vec::new());
+    take_lines(&packed.large, &mut large, &mut room);
     take_lines(&wants, &mut lines, &mut room);
     let Signs { heads, evidence } = fitting(signs, &mut room);
+    let is_cut = packed.left > 0 || lines.len() < wants.len();
     take_lines(&packed.unsent, &mut lines, &mut room);
-    Ack { summary, heads, evidence, lines, deltas: packed.deltas }
+    let has_much = packed.left > MUCH * datagram;
+    let ack = Ack { summary, heads, evidence, lines, deltas: packed.deltas, large, has_much, cookie };
+    Answer { ack, is_behind, is_cut }
 }
 
+/// With more than so many datagrams left to send, a stream is the better way.
+const MUCH: usize = 3;
+
 /// What the initiator lacks of all that `ack` shows it to lack.
-pub(crate) fn ack2(cluster: &Cluster, ack: &Ack, now: Moment, datagram: usize) -> Vec<Delta> {
+pub(crate) fn ack2(cluster: &Cluster, ack: &Ack, now: Moment, datagram: usize) -> News {
     let behind = |line: &&Line| cluster.compare(line) == Ordering::Greater;
     let lacks: Vec<Line> = ack.lines.iter().filter(behind).copied().collect();
-    pack(cluster, &lacks, now, datagram.saturating_sub(size::GREETING + size::LIST)).deltas
+    let mut room = datagram.saturating_sub(size::GREETING + 2 * size::LIST);
+    let packed = pack(cluster, &lacks, now, room, datagram);
+    room -= packed.spent;
+    let mut large = Vec::new();
+    take_lines(&packed.large, &mut large, &mut room);
+    News { deltas: packed.deltas, large }
+}
+
+/// The owners of whom one lacks something that shows this to be all there is in `window`, and who is at `lines`: as the
+/// asker has them, in the order in which to tell them.
+pub(crate) fn lacks(cluster: &Cluster, lines: &[Line], window: Option<&Window>, rng: &mut Rng) -> Vec<Line> {
+    let (mut wants, mut lacks, mut far) = (Vec::new(), Vec::new(), Vec::new());
+    let mut named = BTreeSet::new();
+    for theirs in lines {
+        if named.insert(theirs.id) {
+            sort_out(cluster, theirs, &mut wants, &mut lacks);
+        }
+    }
+    if let Some(window) = window {
+        examine_window(cluster, window, &mut named, &mut wants, &mut far);
+    }
+    rng.shuffle(&mut far);
+    lacks.append(&mut far);
+    lacks
 }
 
 /// Whether this node and the sender of `ack` still differ once all that the ACK names is settled.
@@ -104,7 +181,7 @@ pub(crate) fn is_unexplained(cluster: &Cluster, sender: &Line, ack: &Ack) -> boo
     let of_delta = |delta: &Delta| Line { id: delta.owner, generation: delta.generation, max: delta.max };
     let mut named = BTreeSet::new();
     let mut left = cluster.summary().minus(ack.summary);
-    let lines = ack.lines.iter().copied().chain(ack.deltas.iter().map(of_delta));
+    let lines = ack.lines.iter().chain(&ack.large).copied().chain(ack.deltas.iter().map(of_delta));
     for theirs in std::iter::once(*sender).chain(lines) {
         if named.insert(theirs.id) {
             left = left.minus(summand(&cluster.line(theirs.id))).plus(summand(&theirs));
@@ -133,21 +210,32 @@ fn examine(cluster: &Cluster, sender: &Line, syn: &Syn, rng: &mut Rng) -> Found 
         }
     }
     if let Some(window) = &syn.window {
-        for theirs in &window.lines {
-            if named.insert(theirs.id) {
-                sort_out(cluster, theirs, &mut wants, &mut far);
-            }
-        }
-        for &id in cluster.endpoints().range(window.first..=window.last).map(|(id, _)| id) {
-            if named.insert(id) {
-                far.push(Line::unknown(id));
-            }
-        }
+        examine_window(cluster, window, &mut named, &mut wants, &mut far);
     }
     lacks.extend(young_news(cluster, &named));
     rng.shuffle(&mut far);
     lacks.append(&mut far);
     Found { wants, lacks }
+}
+
+/// Sorts out what is between the bounds of `window` and was not `named` before: whom it leaves out, its sender lacks.
+fn examine_window(
+    cluster: &Cluster,
+    window: &Window,
+    named: &mut BTreeSet<NodeId>,
+    wants: &mut Vec<Line>,
+    lacks: &mut Vec<Line>,
+) {
+    for theirs in &window.lines {
+        if named.insert(theirs.id) {
+            sort_out(cluster, theirs, wants, lacks);
+        }
+    }
+    for &id in cluster.endpoints().range(window.first..=window.last).map(|(id, _)| id) {
+        if named.insert(id) {
+            lacks.push(Line::unknown(id));
+        }
+    }
 }
 
 fn sort_out(cluster: &Cluster, theirs: &Line, wants: &mut Vec<Line>, lacks: &mut Vec<Line>) {
@@ -171,29 +259,45 @@ fn young_news(cluster: &Cluster, named: &BTreeSet<NodeId>) -> Vec<Line> {
     unnamed.map(before).filter(|line| cluster.compare(line) == Ordering::Greater).collect()
 }
 
-/// Deltas for those who are at `lacks`, as far as `room` goes, and the lines that got none.
+/// Deltas for those who are at `lacks`, as far as `room` goes; the lines of known owners that got none for want of room;
+/// those that no datagram serves; and about how many bytes are left to send, as far as that matters.
 struct Packed {
     deltas: Vec<Delta>,
     spent: usize,
     unsent: Vec<Line>,
+    large: Vec<Line>,
+    left: usize,
 }
 
-fn pack(cluster: &Cluster, lacks: &[Line], now: Moment, room: usize) -> Packed {
-    let mut packed = Packed { deltas: Vec::new(), spent: 0, unsent: Vec::new() };
+fn pack(cluster: &Cluster, lacks: &[Line], now: Moment, room: usize, datagram: usize) -> Packed {
+    let (unsent, large) = (Vec::new(), Vec::new());
+    let mut packed = Packed { deltas: Vec::new(), spent: 0, unsent, large, left: 0 };
     for theirs in lacks {
         let left = room - packed.spent;
         let delta = if left < SMALLEST_DELTA { None } else { cluster.delta(theirs, now, left) };
-        match delta {
-            Some(delta) => {
-                packed.spent += size::delta(&delta);
-                packed.deltas.push(delta);
-            }
-            None if theirs.known().is_some() => packed.unsent.push(cluster.line(theirs.id)),
-            None => {}
+        let mut at = *theirs;
+        if let Some(delta) = delta {
+            at = Line { id: delta.owner, generation: delta.generation, max: delta.through };
+            packed.spent += size::delta(&delta);
+            packed.deltas.push(delta);
+        } else if theirs.known().is_some() {
+            packed.unsent.push(cluster.line(theirs.id));
+        }
+        if cluster.compare(&at) != Ordering::Greater {
+            continue;
+        }
+        if packed.large.len() < MOST_LARGE && cluster.needs_stream(&at, datagram) {
+            packed.unsent.pop_if(|line| line.id == theirs.id);
+            packed.large.push(cluster.line(theirs.id));
+        } else if packed.left <= MUCH * datagram {
+            packed.left += cluster.left(&at, MUCH * datagram);
         }
     }
     packed
 }
+
+/// How many owners a message names of whom something needs a stream.
+const MOST_LARGE: usize = 8;
 
 fn take_lines(from: &[Line], to: &mut Vec<Line>, room: &mut usize) {
     for line in from {

@@ -19,6 +19,9 @@ pub(crate) struct EndpointState {
     pub name: NodeName,
     /// Where it gossips in this life.
     pub address: SocketAddr,
+    /// Where it was heard from last, if that is elsewhere; and how often it did not answer at its address since it did.
+    pub seen_at: Option<SocketAddr>,
+    pub missed: u8,
     /// The newest heartbeat heard of, in the life that `replica` is of.
     pub heartbeat: Heartbeat,
     /// When that heartbeat was authored: earlier than it was heard, by the age it came with.

@@ -1,9 +1,11 @@
 //! What a node tells its user, with the cause.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::entry::{Key, Value};
 use crate::name::NodeName;
+use crate::peer::StreamEnd;
 use crate::time::WallClock;
 use crate::version::{Generation, Version};
 
@@ -38,6 +40,13 @@ pub enum EventKind {
     Departed,
     /// The node runs in a new life.
     Restarted,
+    /// No stream to the node could be had: what is large comes from it in pieces.
+    StreamFailed {
+        /// Where.
+        address: SocketAddr,
+        /// How it ended.
+        end: StreamEnd,
+    },
     /// The key shows a value, new or changed.
     Set {
         /// The key.

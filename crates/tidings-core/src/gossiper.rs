@@ -1,9 +1,12 @@
 //! The machine: what the world tells it, what it tells the world, and the steps of a round.
 
 mod answer;
+mod hear;
 mod help;
+mod namesakes;
 mod questions;
 mod steps;
+mod streams;
 mod suspicion;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,17 +15,21 @@ use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::config::{Config, ConfigError};
+use crate::contacts::Contacts;
 use crate::detector::{Odds, Pulse};
 use crate::endpoint::EndpointState;
 use crate::entry::{Key, Value};
 use crate::event::{Event, EventKind};
 use crate::exchange::Exchanges;
 use crate::liveness::Liveness;
-use crate::message::Message;
 use crate::name::{NodeId, NodeName};
+use crate::namesake::Search;
 use crate::owner::{Owner, Persist, PersistMark, Saved, Write, WriteError};
+use crate::peer::Transmit;
+use crate::proof::Proofs;
 use crate::replica::{Change, Limits, Replica};
 use crate::rng::Rng;
+use crate::stream::Streams;
 use crate::time::{Moment, Time};
 use crate::version::{Generation, Heartbeat, Version};
 
@@ -35,50 +42,6 @@ pub struct Identity {
     pub address: SocketAddr,
     /// What it kept from earlier lives, if it kept anything.
     pub saved: Option<Saved>,
-}
-
-/// A datagram to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transmit {
-    /// Where to.
-    pub to: SocketAddr,
-    /// What. At most [`Config::datagram`] bytes once it is encoded.
-    pub message: Message,
-}
-
-/// Why a message was refused. It changed nothing that this node knows or believes of others, and was counted: see
-/// [`Gossiper::dropped`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Rejected {
-    /// It answers nothing that this node asked.
-    #[error("it answers nothing that was asked")]
-    Unsolicited,
-    /// Its sender claims a generation, a heartbeat or a version that nobody can have by now.
-    #[error("its sender's numbers are beyond belief")]
-    Unbelievable,
-    /// It came from this node itself: a seed's address is its own.
-    #[error("it came from this node itself")]
-    Echo,
-    /// Another process uses this node's name.
-    #[error("its sender uses this node's own name")]
-    OwnName,
-    /// This node is not on disk yet, or it has left.
-    #[error("this node is not in the cluster now")]
-    Absent,
-}
-
-impl Rejected {
-    /// Under which word such a message is counted as dropped.
-    #[must_use]
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Unsolicited => "unsolicited",
-            Self::Unbelievable => "unbelievable",
-            Self::Echo => "echo",
-            Self::OwnName => "own_name",
-            Self::Absent => "absent",
-        }
-    }
 }
 
 /// One node's part in the protocol. See the crate's documentation for how to drive it.
@@ -98,6 +61,9 @@ pub struct Gossiper {
     /// told.
     acquitted: BTreeMap<NodeId, (Moment, u64)>,
     contacts: Contacts,
+    proofs: Proofs,
+    streams: Streams,
+    namesake: Search,
     clock: Clock,
     farewell: Option<Farewell>,
     /// Whether what differs may be more than recent lines can settle: the next SYN carries a window.
@@ -108,43 +74,6 @@ pub struct Gossiper {
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     dropped: BTreeMap<&'static str, u64>,
-}
-
-/// Addresses that are worth a try without being known members.
-#[derive(Debug, Default)]
-struct Contacts {
-    /// The seeds, as they were told, and those among them that are not shunned.
-    told: Vec<SocketAddr>,
-    seeds: Vec<SocketAddr>,
-    /// Addresses at which this node met itself, and until when they are not tried again: behind the address of a
-    /// balancer there may be another node next time.
-    shunned: BTreeMap<SocketAddr, Moment>,
-    remembered: Vec<SocketAddr>,
-}
-
-impl Contacts {
-    /// How many addresses are remembered.
-    const MOST: usize = 256;
-
-    fn remember(&mut self, addresses: Vec<SocketAddr>) {
-        for address in addresses {
-            if self.remembered.len() < Self::MOST && !self.remembered.contains(&address) {
-                self.remembered.push(address);
-            }
-        }
-    }
-
-    fn shun(&mut self, address: SocketAddr, until: Moment) {
-        self.shunned.insert(address, until);
-        self.remembered.retain(|remembered| *remembered != address);
-        self.seeds.retain(|seed| *seed != address);
-    }
-
-    fn forgive(&mut self, now: Moment) {
-        self.shunned.retain(|_, until| *until > now);
-        let free = |seed: &&SocketAddr| !self.shunned.contains_key(*seed);
-        self.seeds = self.told.iter().filter(free).copied().collect();
-    }
 }
 
 /// When things are due.
@@ -167,6 +96,9 @@ struct Clock {
     /// has more to bring may be repeated at once.
     retries: u32,
     repeats: u32,
+    /// How many more gaps may be repaired in this round, and how many were at all.
+    repairs: u32,
+    repaired: u64,
 }
 
 /// The end of this node's life, while it is announced.
@@ -181,6 +113,8 @@ struct Farewell {
 const RETRIES: u32 = 8;
 /// How often a node that lacks much repeats its exchanges in a round.
 const REPEATS: u32 = 4;
+/// How many gaps that a message shows are repaired in a round.
+const REPAIRS: u32 = 4;
 /// How many nodes are told of a departure, by this node itself.
 const TOLD: usize = 3;
 
@@ -196,7 +130,17 @@ impl Gossiper {
         let pulse = Pulse::new(now.moment, config.interval);
         let replica = Replica::restored(generation, saved.max, saved.gc, saved.entries);
         let (id, heartbeat, authored) = (me.name.id(), Heartbeat(0), now.moment);
-        let own = EndpointState { name: me.name, address: me.address, heartbeat, authored, pulse, replica };
+        let (seen_at, missed) = (None, 0);
+        let own = EndpointState {
+            name: me.name,
+            address: me.address,
+            seen_at,
+            missed,
+            heartbeat,
+            authored,
+            pulse,
+            replica,
+        };
         // A replica that was cut can hold old entries beside the new ones that made their owner small again, and an owner
         // at its limit can still say that it leaves: so holders allow twice what owners allow themselves.
         let limits = Limits { keys: 2 * config.max_keys, bytes: 2 * config.max_bytes };
@@ -211,6 +155,9 @@ impl Gossiper {
             accused: BTreeSet::new(),
             acquitted: BTreeMap::new(),
             contacts: Contacts::default(),
+            proofs: Proofs::new(&mut rng, config.max_nodes, config.interval),
+            streams: Streams::new(&config),
+            namesake: Search::new(&mut rng, now.moment),
             clock: Clock {
                 now: now.moment,
                 next: now.moment,
@@ -221,6 +168,8 @@ impl Gossiper {
                 round_trip: None,
                 retries: RETRIES,
                 repeats: REPEATS,
+                repairs: REPAIRS,
+                repaired: 0,
             },
             farewell: None,
             wide: true,
@@ -239,9 +188,13 @@ impl Gossiper {
     /// Time has passed. Call it when [`poll_timeout`](Self::poll_timeout) has come; more often is harmless.
     pub fn handle_timeout(&mut self, now: Time) {
         self.notice_pause(now);
+        if self.owner.is_announced {
+            self.search(now);
+        }
         if !self.is_present() {
             return;
         }
+        self.expire_streams(now);
         self.fail_exchanges(now);
         self.convict(now);
         self.retry_suspects(now);
@@ -252,27 +205,46 @@ impl Gossiper {
 
     /// The seeds are at these addresses now; those of before no longer count. This node's own is left out. A node that
     /// knows nobody turns to them at once.
-    pub fn handle_seeds(&mut self, now: Time, mut seeds: Vec<SocketAddr>) {
+    pub fn handle_seeds(&mut self, now: Time, seeds: Vec<SocketAddr>) {
         self.notice_pause(now);
-        seeds.sort_unstable();
-        seeds.dedup();
+        let seeds = self.others(seeds);
+        if self.contacts.tell_seeds(seeds, now.moment) {
+            self.hurry(now);
+        }
+    }
+
+    /// This node's neighbours are at these addresses now; those of before no longer count. From now on it gossips with
+    /// them alone, whoever else it knows, and seeds do not count.
+    pub fn handle_neighbours(&mut self, now: Time, neighbours: Vec<SocketAddr>) {
+        self.notice_pause(now);
+        let neighbours = self.others(neighbours);
+        if self.contacts.tell_neighbours(&neighbours, now.moment) {
+            self.hurry(now);
+        }
+    }
+
+    /// These addresses, in order and without this node's own.
+    fn others(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let own = self.cluster.own().address;
-        seeds.retain(|seed| *seed != own);
-        let news = seeds != self.contacts.told;
-        if news && self.liveness.live().is_empty() {
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses.retain(|address| *address != own);
+        addresses
+    }
+
+    /// A node that knows nobody turns to new addresses at once.
+    fn hurry(&mut self, now: Time) {
+        if self.liveness.live().is_empty() {
             (self.clock.next, self.clock.slot) = (now.moment, 0);
             self.clock.phase = Some(random_part(&mut self.rng, self.config.interval));
         }
-        self.contacts.told = seeds;
-        self.contacts.forgive(now.moment);
     }
 
     /// Other nodes were at these addresses in an earlier life of this one: they are tried like the unreachable, until
     /// the first of the live is known.
-    pub fn handle_remembered(&mut self, mut addresses: Vec<SocketAddr>) {
-        let own = self.cluster.own().address;
-        addresses.retain(|address| *address != own);
-        self.contacts.remember(addresses);
+    pub fn handle_remembered(&mut self, addresses: Vec<SocketAddr>) {
+        let others = self.others(addresses);
+        self.contacts.remember(others);
     }
 
     /// What [`Persist`] named `mark` is safe on disk.
@@ -330,7 +302,7 @@ impl Gossiper {
 
     // We tell the world.
 
-    /// The next datagram to be sent.
+    /// The next thing to be sent.
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
@@ -354,20 +326,24 @@ impl Gossiper {
     #[must_use]
     pub fn poll_timeout(&self) -> Moment {
         let disk = self.owner.retry_at();
+        if self.owner.is_announced && !self.has_begun() {
+            return self.search_timeout();
+        }
         if !self.is_present() {
             return disk.unwrap_or(Moment::NEVER);
         }
         let retry = self.accused.iter().filter_map(|&id| self.retry_of(id)).min();
         let end = self.farewell.as_ref().map(|farewell| farewell.until);
-        let others = [self.exchanges.next_failure(), retry, disk, end];
+        let streams = self.streams.next_deadline();
+        let others = [self.exchanges.next_failure(), retry, disk, end, streams];
         others.into_iter().flatten().fold(self.clock.next, Moment::min)
     }
 
     // Private steps.
 
-    /// Whether this node takes part: its generation is safe, and it has not left.
+    /// Whether this node takes part: it has begun, and has not left.
     fn is_present(&self) -> bool {
-        self.owner.is_announced && !self.has_left()
+        self.has_begun() && !self.has_left()
     }
 
     fn write(&mut self, now: Time, write: Write) -> Result<Version, WriteError> {
@@ -394,7 +370,7 @@ impl Gossiper {
 
     /// Says good-bye, if it is time: after the last write, so that none comes after the end.
     fn depart_if_ready(&mut self, now: Time) {
-        let live = self.liveness.live().len();
+        let live = self.partners().len();
         let Some(farewell) = &mut self.farewell else { return };
         if self.owner.is_saving_writes() || self.cluster.own().has_departed() {
             return;
@@ -404,9 +380,9 @@ impl Gossiper {
         // Not for the disk: the next life does not begin departed.
         self.commit(now, vec![(Key::departed(), Some(Value::from(b"")))]);
         self.say(now, self.cluster.me(), EventKind::Departed);
-        let mut live = self.liveness.live().to_vec();
+        let mut live = self.partners().into_owned();
         self.rng.shuffle(&mut live);
-        live.into_iter().take(TOLD + 1).for_each(|id| self.gossip_with(now, id));
+        live.into_iter().take(TOLD + 1).for_each(|id| self.say_goodbye(now, id));
     }
 
     /// This node goes on in another life, with all that it has.
@@ -419,7 +395,11 @@ impl Gossiper {
     }
 
     /// Takes a generation above what others claim of this node, if they do and it is time.
+    /// While the other process that may make them is looked for, they can wait.
     fn answer_claims(&mut self, now: Time) {
+        if self.namesake.is_asking(now.moment) {
+            return;
+        }
         let own = self.cluster.own().replica.generation();
         let answer = self.owner.refute(own, now);
         self.take_generation(now, answer);

@@ -11,7 +11,9 @@
 //!
 //! ```
 //! use std::net::SocketAddr;
-//! use tidings_core::{Config, Gossiper, Identity, Key, Moment, NodeName, Seal, Time, Value, WallClock};
+//! use tidings_core::{
+//!     Config, Gossiper, Identity, Key, Moment, NodeName, Peer, Seal, Time, Transmit, Value, WallClock,
+//! };
 //!
 //! // Two nodes; the second has the first as its seed.
 //! let at = |micros: i64| Time { moment: Moment::from_micros(micros), wall: WallClock(1_800_000_000_000) };
@@ -36,9 +38,12 @@
 //!             (None, Some(sent)) => (place(2), sent),
 //!             (None, None) => break,
 //!         };
-//!         let bytes = seal.encode(&sent.message);
-//!         let receiver = &mut nodes[usize::from(sent.to.port()) - 1];
-//!         receiver.handle_message(now, from, seal.decode(&bytes).unwrap()).unwrap();
+//!         // Hardly anything takes a stream: see `Transmit` for those.
+//!         let Transmit::Datagram { to, message } = sent else { continue };
+//!         let bytes = seal.encode(&message);
+//!         let receiver = &mut nodes[usize::from(to.port()) - 1];
+//!         let peer = Peer::Datagram { from, len: bytes.len() };
+//!         receiver.handle_message(now, peer, seal.decode(&bytes).unwrap()).unwrap();
 //!     }
 //! }
 //! ```
@@ -46,6 +51,7 @@
 mod bounds;
 mod cluster;
 mod config;
+mod contacts;
 mod delta;
 mod detector;
 mod digest;
@@ -58,25 +64,35 @@ mod gossiper;
 mod liveness;
 mod message;
 mod name;
+mod namesake;
 mod owner;
+mod peer;
+mod pieces;
+mod proof;
 mod recent;
 mod replica;
 mod rng;
 mod round;
 mod snapshot;
+mod stream;
 mod summary;
 mod time;
 mod version;
 pub mod wire;
 
-pub use config::{Config, ConfigError, SeedRule};
+pub use config::{Config, ConfigError, Mode, SeedRule};
 pub use delta::{Delta, Introduction, Span};
 pub use entry::{Entry, Key, KeyError, Value};
 pub use event::{Cause, Event, EventKind};
-pub use gossiper::{Gossiper, Identity, Rejected, Transmit};
-pub use message::{Ack, Body, Evidence, HeadLine, Line, Message, Refusal, Sender, Syn, Window};
+pub use gossiper::{Gossiper, Identity};
+pub use message::{
+    Ack, Body, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line, Message, Namesake, News,
+    Piece, Push, Refusal, Sender, Syn, Window,
+};
 pub use name::{NameError, NodeId, NodeName};
+pub use namesake::Conflict;
 pub use owner::{Persist, PersistMark, Saved, WriteError};
+pub use peer::{Peer, Rejected, StreamEnd, StreamId, Transmit};
 pub use replica::{Applied, Limits, Replica};
 pub use rng::Rng;
 pub use snapshot::{Member, NodeState, Shown, Snapshot, Standing};

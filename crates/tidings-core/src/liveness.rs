@@ -45,20 +45,29 @@ impl Liveness {
             if old == standing {
                 return false;
             }
-            let roll = self.roll(old);
+            let roll = self.roll_mut(old);
             roll.swap_remove(place);
             if let Some(&moved) = roll.get(place) {
                 self.places.insert(moved, (old, place));
             }
         }
-        let roll = self.roll(standing);
+        let roll = self.roll_mut(standing);
         let place = roll.len();
         roll.push(id);
         self.places.insert(id, (standing, place));
         true
     }
 
-    fn roll(&mut self, standing: Standing) -> &mut Vec<NodeId> {
+    /// The nodes of that standing.
+    pub(crate) fn roll(&self, standing: Standing) -> &[NodeId] {
+        match standing {
+            Standing::Live => &self.live,
+            Standing::Unreachable => &self.unreachable,
+            Standing::Departed => &self.departed,
+        }
+    }
+
+    fn roll_mut(&mut self, standing: Standing) -> &mut Vec<NodeId> {
         match standing {
             Standing::Live => &mut self.live,
             Standing::Unreachable => &mut self.unreachable,

@@ -38,19 +38,33 @@ pub enum Body {
     Syn(Syn),
     /// Answers a SYN: what the initiator lacks, and what the responder lacks.
     Ack(Ack),
-    /// Ends an exchange with what the responder lacked.
-    Ack2(Vec<Delta>),
+    /// Ends an exchange with what the responder lacked; on a stream, a part of what was fetched.
+    Ack2(News),
+    /// Tells what is new, and wants no answer.
+    Push(Push),
     /// Answers a SYN whose sender claims a generation beyond belief.
     Refusal(Refusal),
     /// Asks for help: try this node, too, and say what you get.
     Help(Evidence),
     /// Says what somebody who asked for help wants to know: more evidence, or none, where the node answered.
     Report(Evidence),
+    /// Asks, on a stream, for more than datagrams carry well.
+    Fetch(Fetch),
+    /// Asks for pieces of what no datagram carries, where no stream can be had.
+    FetchPieces(FetchPieces),
+    /// One such piece.
+    Piece(Piece),
+    /// Asks who uses the sender's name.
+    Who(Instance),
+    /// Answers that.
+    Namesake(Namesake),
 }
 
 /// The beginning of an exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Syn {
+    /// Whether the answer is all that is wanted: no ACK2 will come.
+    pub is_pull: bool,
     /// What the sender holds, in a word.
     pub summary: Summary,
     /// The newest that the sender knows of some other nodes' lives.
@@ -61,6 +75,8 @@ pub struct Syn {
     pub lines: Vec<Line>,
     /// A part of all that the sender knows: the backstop, when lines alone did not settle what differs.
     pub window: Option<Window>,
+    /// What an earlier answer gave, to show that the sender is where it says.
+    pub cookie: Option<Cookie>,
 }
 
 /// The answer to a SYN.
@@ -76,7 +92,96 @@ pub struct Ack {
     pub lines: Vec<Line>,
     /// What the initiator lacks.
     pub deltas: Vec<Delta>,
+    /// Owners of whom the initiator lacks something that no datagram carries, as the sender has them: to be fetched.
+    pub large: Vec<Line>,
+    /// Whether the initiator lacks so much that a stream serves it better.
+    pub has_much: bool,
+    /// There if this answer was cut, because the initiator has not shown yet that it is where it says: with this in
+    /// another SYN, there is more.
+    pub cookie: Option<Cookie>,
 }
+
+/// Deltas, and what they leave out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct News {
+    /// What the receiver lacks.
+    pub deltas: Vec<Delta>,
+    /// As in an [`Ack`].
+    pub large: Vec<Line>,
+}
+
+/// What is new at a node, told without being asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// What the sender holds, in a word.
+    pub summary: Summary,
+    /// The newest that the sender knows of some other nodes' lives.
+    pub heads: Vec<HeadLine>,
+    /// What speaks against nodes that are about to be convicted.
+    pub evidence: Vec<Evidence>,
+    /// Owners that changed lately and whose news did not fit: whoever is behind asks for them.
+    pub lines: Vec<Line>,
+    /// A part of all that the sender knows, in turn: whoever missed something long ago finds it here.
+    pub window: Option<Window>,
+    /// What changed lately.
+    pub deltas: Vec<Delta>,
+    /// As in an [`Ack`].
+    pub large: Vec<Line>,
+}
+
+/// What is asked for on a stream: all that the receiver knows above `lines`, and of the owners in `window`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// Some owners, as the sender has them.
+    pub lines: Vec<Line>,
+    /// All owners between two ids, as the sender has them.
+    pub window: Option<Window>,
+}
+
+/// Asks for pieces of the next delta for one who is at `line`, as bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchPieces {
+    /// The owner, as the sender has it.
+    pub line: Line,
+    /// From which byte on.
+    pub offset: u32,
+    /// How many pieces.
+    pub count: u32,
+}
+
+/// A piece of a delta's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// The line that was asked with.
+    pub line: Line,
+    /// How many bytes the delta has.
+    pub total: u32,
+    /// Their CRC-32.
+    pub checksum: u32,
+    /// Where this piece begins.
+    pub offset: u32,
+    /// The piece.
+    pub bytes: Vec<u8>,
+}
+
+/// Tells two processes with one name apart: random, and new at each start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instance(pub u64);
+
+/// Who uses the asker's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Namesake {
+    /// The one that answers does: this instance.
+    Me(Instance),
+    /// Somebody at this address did, when last heard of.
+    At(SocketAddr),
+    /// Nobody that is known.
+    Nobody,
+}
+
+/// Shows that its bearer receives what is sent to its address: only there was it sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cookie(pub u64);
 
 /// The answer to one whose generation is beyond belief. It falls back once two nodes agree on that.
 #[derive(Debug, Clone, PartialEq, Eq)]

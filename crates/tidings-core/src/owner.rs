@@ -10,7 +10,6 @@ use crate::entry::{Entry, Key, KeyError, Value};
 use crate::replica::Replica;
 use crate::time::{Moment, Time, WallClock};
 use crate::version::{Generation, Version};
-use crate::wire::size;
 
 /// What an owner keeps over its lives.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,16 +68,6 @@ pub enum WriteError {
         /// The value's length.
         len: usize,
         /// The longest that is allowed.
-        most: usize,
-    },
-    /// Keys set together must travel together, and these do not fit a datagram.
-    #[error(
-        "the write takes {len} bytes, and a datagram has room for {most}: streams for larger ones are to come"
-    )]
-    TooLargeForDatagram {
-        /// What it takes.
-        len: usize,
-        /// What there is.
         most: usize,
     },
     /// The owner would have too many keys.
@@ -186,7 +175,7 @@ impl Owner {
     ) -> Result<Version, WriteError> {
         let own = self.draft.as_ref().unwrap_or(own);
         let version = Version(own.max_version().0.saturating_add(1));
-        check_entries(config, own, write, version)?;
+        check_entries(config, own, write)?;
         if version > bounds::highest_version(wall) {
             return Err(WriteError::TooManyWrites);
         }
@@ -325,13 +314,12 @@ impl Owner {
     }
 }
 
-/// Checks each entry of `write` by itself, and that all together fit a datagram.
-fn check_entries(config: &Config, own: &Replica, write: &Write, version: Version) -> Result<(), WriteError> {
+/// Checks each entry of `write` by itself.
+fn check_entries(config: &Config, own: &Replica, write: &Write) -> Result<(), WriteError> {
     if write.is_empty() {
         return Err(WriteError::Empty);
     }
     let mut keys = BTreeSet::new();
-    let mut len = 0;
     for (key, value) in write {
         if !keys.insert(key) {
             return Err(WriteError::Repeated { key: key.clone() });
@@ -348,8 +336,6 @@ fn check_entries(config: &Config, own: &Replica, write: &Write, version: Version
         if value.is_none() && !is_shown {
             return Err(WriteError::Absent { key: key.clone() });
         }
-        len += size::entry(Version(0), key, &Entry { value: value.clone(), version });
     }
-    let most = size::room_for_a_version(config.datagram);
-    if len > most { Err(WriteError::TooLargeForDatagram { len, most }) } else { Ok(()) }
+    Ok(())
 }

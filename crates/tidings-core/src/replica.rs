@@ -174,6 +174,45 @@ impl Replica {
         }
     }
 
+    /// The bytes of the next version's entries for one who is at `theirs`, or of all that a reset takes.
+    pub(crate) fn next_len(&self, theirs: Option<(Generation, Version)>) -> usize {
+        let Some((span, _)) = self.span_for(theirs) else { return 0 };
+        let (after, is_reset) = match span {
+            Span::After(version) => (version, false),
+            Span::Reset => (Version(0), true),
+        };
+        if is_reset {
+            return self.len_of(self.history.iter());
+        }
+        let mut later = self.history.range((Version(after.0.saturating_add(1)), Key::least())..).peekable();
+        let next = later.peek().map(|(version, _)| *version);
+        self.len_of(later.take_while(|(version, _)| Some(*version) == next))
+    }
+
+    /// About how many bytes are left to tell one who is at `theirs`; the count ends a little above `enough`.
+    pub(crate) fn left(&self, theirs: Option<(Generation, Version)>, enough: usize) -> usize {
+        const OWNER: usize = 64;
+        let Some((span, _)) = self.span_for(theirs) else { return 0 };
+        let after = match span {
+            Span::After(version) => version,
+            Span::Reset => Version(0),
+        };
+        let mut sum = OWNER;
+        for (_, key) in self.history.range((Version(after.0.saturating_add(1)), Key::least())..) {
+            if sum > enough {
+                break;
+            }
+            let entry = self.entries.get(key).expect("history names entries");
+            sum += size::entry(Version(0), key, entry);
+        }
+        sum
+    }
+
+    fn len_of<'a>(&self, places: impl Iterator<Item = &'a (Version, Key)>) -> usize {
+        let entry = |key| self.entries.get(key).expect("history names entries");
+        places.map(|(_, key)| size::entry(Version(0), key, entry(key))).sum()
+    }
+
     /// Puts entries above `after` into `delta`, version by version, while they fit in `room`.
     fn fill(&self, delta: &mut Delta, after: Version, mut room: usize) {
         let mut before = after;

@@ -21,10 +21,11 @@
 mod network;
 mod node;
 mod simulation;
+mod streams;
 mod trace;
 mod warm;
 
-pub use network::{Network, Share};
+pub use network::{Network, Share, StreamFault};
 pub use node::{Arrivals, Disk, Place};
 pub use simulation::Simulation;
 pub use trace::Counts;

@@ -24,8 +24,25 @@ pub struct Network {
     pub held: Share,
     /// How long those are held back at most.
     pub hold: Duration,
+    /// What becomes of streams.
+    pub streams: StreamFault,
     /// The links that are cut, each in one direction.
     cut: BTreeSet<(Place, Place)>,
+}
+
+/// What goes wrong with streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamFault {
+    /// Nothing.
+    None,
+    /// None can be opened.
+    Refused,
+    /// They are opened, and nothing ever comes through.
+    Stalled,
+    /// Each frame takes so much longer.
+    Slow(Duration),
+    /// They break after so many frames.
+    Broken(u32),
 }
 
 impl Default for Network {
@@ -38,6 +55,7 @@ impl Default for Network {
             duplicates: Share(0),
             held: Share(0),
             hold: Duration::ZERO,
+            streams: StreamFault::None,
             cut: BTreeSet::new(),
         }
     }
@@ -73,7 +91,12 @@ impl Network {
         (0..copies).map(|_| self.travel(rng)).collect()
     }
 
-    fn travel(&self, rng: &mut Rng) -> Duration {
+    /// Whether nothing gets from `from` to `to`.
+    pub(crate) fn is_cut(&self, from: Place, to: Place) -> bool {
+        self.cut.contains(&(from, to))
+    }
+
+    pub(crate) fn travel(&self, rng: &mut Rng) -> Duration {
         let (least, most) = self.latency;
         let travel = least + up_to(rng, most.saturating_sub(least));
         if happens(rng, self.held) { travel + up_to(rng, self.hold) } else { travel }

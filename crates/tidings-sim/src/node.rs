@@ -42,6 +42,8 @@ pub(crate) struct SimNode {
     pub(crate) config: Config,
     pub(crate) seal: Seal,
     pub(crate) seeds: Vec<Place>,
+    /// With whom alone it gossips, if that was said.
+    pub(crate) neighbours: Option<Vec<Place>>,
     /// The running core; `None` while it is down.
     pub(crate) core: Option<Gossiper>,
     /// What its disk holds.
@@ -88,6 +90,9 @@ impl SimNode {
         let wall = (WallClock(BEGINNING) + passed).0.saturating_add_signed(self.skew);
         Time { moment: now, wall: WallClock(wall) }
     }
+
+    /// How long a stream waits for a node that is paused, each time.
+    pub(crate) const PATIENCE: Duration = Duration::from_millis(50);
 
     /// How long its disk takes.
     pub(crate) const SAVING: Duration = Duration::from_millis(2);

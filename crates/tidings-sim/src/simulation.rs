@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tidings_core::{
-    Config, Event, Gossiper, Identity, Key, Moment, NodeName, Persist, Rng, Seal, Shown, Value,
+    Config, Event, Gossiper, Identity, Key, Message, Moment, NodeName, Peer, Persist, Rng, Seal, Shown,
+    Transmit, Value,
 };
 
 use crate::network::Network;
 use crate::node::{Arrivals, Disk, Pause, Place, SimNode};
+use crate::streams::{End, StreamHappening, Streams};
 use crate::trace::{Counts, Trace};
 
 /// A cluster in virtual time.
@@ -18,12 +20,13 @@ use crate::trace::{Counts, Trace};
 pub struct Simulation {
     /// The network, to be changed at will.
     pub network: Network,
-    rng: Rng,
-    now: Moment,
+    pub(crate) rng: Rng,
+    pub(crate) now: Moment,
     queue: BinaryHeap<Reverse<Happening>>,
     sequence: u64,
     pub(crate) nodes: Vec<SimNode>,
-    counts: Counts,
+    pub(crate) counts: Counts,
+    pub(crate) streams: Streams,
     trace: Trace,
     /// The nodes that something happened to since somebody looked.
     touched: BTreeSet<Place>,
@@ -39,8 +42,9 @@ struct Happening {
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
+pub(crate) enum What {
     Arrival { from: SocketAddr, bytes: Vec<u8> },
+    Stream { end: End, what: StreamHappening },
     Saved { life: u32 },
     Wake { life: u32 },
 }
@@ -57,6 +61,7 @@ impl Simulation {
             sequence: 0,
             nodes: Vec::new(),
             counts: Counts::default(),
+            streams: Streams::default(),
             trace: Trace::default(),
             touched: BTreeSet::new(),
         }
@@ -77,6 +82,12 @@ impl Simulation {
     #[must_use]
     pub fn now(&self) -> Duration {
         self.now.since(Moment::default())
+    }
+
+    /// What time it is, as cores are told it.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        self.now
     }
 
     /// How much went over the network so far.
@@ -104,6 +115,7 @@ impl Simulation {
             seal: Seal::new(&config.cluster),
             config,
             seeds: seeds.to_vec(),
+            neighbours: None,
             core: None,
             disk: None,
             saving: None,
@@ -118,9 +130,17 @@ impl Simulation {
         place
     }
 
+    /// Lets a node gossip with these alone, from now on. They may not exist yet.
+    pub fn neighbours(&mut self, place: Place, neighbours: &[Place]) {
+        self.nodes[place.0].neighbours = Some(neighbours.to_vec());
+        let addresses = neighbours.iter().map(|place| place.address()).collect();
+        self.tell(place, |core, now| core.handle_neighbours(now, addresses));
+    }
+
     /// Kills a node: what it had not saved is gone, and so is what waited for it.
     pub fn crash(&mut self, place: Place) {
         self.trace.line(self.now, place, format_args!("crash"));
+        self.break_streams(place);
         let node = &mut self.nodes[place.0];
         (node.core, node.paused, node.saving) = (None, None, None);
     }
@@ -310,6 +330,11 @@ impl Simulation {
         self.touched.insert(to);
         match what {
             What::Arrival { from, bytes } => self.arrive(to, from, &bytes),
+            // What goes over streams waits for whoever is paused.
+            What::Stream { .. } if self.nodes[to.0].paused.is_some() => {
+                self.put(at + SimNode::PATIENCE, to, what);
+            }
+            What::Stream { end, what } => self.stream_happens(to, end, what),
             What::Saved { life } if self.nodes[to.0].life == life => self.saved(to),
             What::Wake { life } if self.nodes[to.0].life == life && self.nodes[to.0].wake == at => {
                 self.nodes[to.0].wake = Moment::NEVER;
@@ -330,7 +355,11 @@ impl Simulation {
         let me = Identity { name: node.name.clone(), address: place.address(), saved };
         let core = Gossiper::new(node.config.clone(), me, rng_seed, node.time(now));
         let mut core = core.expect("the configuration works");
-        core.handle_seeds(node.time(now), node.seeds.iter().map(|seed| seed.address()).collect());
+        let addresses = |places: &[Place]| places.iter().map(|place| place.address()).collect();
+        core.handle_seeds(node.time(now), addresses(&node.seeds));
+        if let Some(neighbours) = &node.neighbours {
+            core.handle_neighbours(node.time(now), addresses(neighbours));
+        }
         node.core = Some(core);
         node.wake = Moment::NEVER;
         self.drain(place);
@@ -365,7 +394,8 @@ impl Simulation {
         }
         match node.seal.decode(bytes) {
             Ok(message) => {
-                let heard = self.tell(place, |core, now| core.handle_message(now, from, message));
+                let peer = Peer::Datagram { from, len: bytes.len() };
+                let heard = self.tell(place, |core, now| core.handle_message(now, peer, message));
                 self.counts.refused += u64::from(heard.is_err());
             }
             Err(_) => self.counts.refused += 1,
@@ -399,10 +429,12 @@ impl Simulation {
                 let what = What::Saved { life: node.life };
                 self.put(now + SimNode::SAVING, place, what);
             } else if let Some(sent) = core.poll_transmit() {
-                let bytes = node.seal.encode(&sent.message);
-                assert!(bytes.len() <= node.config.datagram, "a datagram of {} bytes", bytes.len());
-                self.counts.sent(&sent.message, bytes.len());
-                self.send(place, sent.to, bytes);
+                match sent {
+                    Transmit::Datagram { to, message } => self.send(place, to, &message),
+                    Transmit::Open { stream, to } => self.open_stream(place, stream, to),
+                    Transmit::Frame { stream, message } => self.send_frame(place, stream, &message),
+                    Transmit::Close { stream } => self.close_stream(place, stream),
+                }
             } else {
                 break;
             }
@@ -416,7 +448,11 @@ impl Simulation {
         }
     }
 
-    fn send(&mut self, from: Place, to: SocketAddr, bytes: Vec<u8>) {
+    fn send(&mut self, from: Place, to: SocketAddr, message: &Message) {
+        let node = &self.nodes[from.0];
+        let bytes = node.seal.encode(message);
+        assert!(bytes.len() <= node.config.datagram, "a datagram of {} bytes", bytes.len());
+        self.counts.sent(message, bytes.len());
         let Some(to) = Place::at(to).filter(|to| to.0 < self.nodes.len()) else { return };
         let arrivals = self.network.arrivals(&mut self.rng, from, to);
         self.trace.line(
@@ -430,7 +466,7 @@ impl Simulation {
         }
     }
 
-    fn put(&mut self, at: Moment, to: Place, what: What) {
+    pub(crate) fn put(&mut self, at: Moment, to: Place, what: What) {
         self.queue.push(Reverse(Happening { at, sequence: self.sequence, to, what }));
         self.sequence += 1;
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tidings_core::{Body, Message, Moment};
+use tidings_core::{Body, Delta, Message, Moment};
 
 use crate::node::Place;
 
@@ -19,7 +19,19 @@ pub struct Counts {
     pub refusals: u64,
     /// Messages that asked for help with a suspect, or answered that.
     pub help: u64,
-    /// The bytes of all of them.
+    /// Messages that told what is new, unasked.
+    pub pushes: u64,
+    /// Messages about pieces of what no datagram carries.
+    pub pieces: u64,
+    /// Messages that asked who uses a name, or answered that.
+    pub whos: u64,
+    /// Streams opened, messages on them, and the bytes of these.
+    pub streams: u64,
+    /// See `streams`.
+    pub frames: u64,
+    /// See `streams`.
+    pub stream_bytes: u64,
+    /// The bytes of all datagrams.
     pub bytes: u64,
     /// The entries in their deltas: the copies of values.
     pub entries: u64,
@@ -30,10 +42,11 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// All messages.
+    /// All datagrams.
     #[must_use]
     pub fn messages(&self) -> u64 {
-        self.syns + self.acks + self.ack2s + self.refusals + self.help
+        let exchanges = self.syns + self.acks + self.ack2s + self.refusals;
+        exchanges + self.pushes + self.help + self.pieces + self.whos
     }
 
     pub(crate) fn sent(&mut self, message: &Message, bytes: usize) {
@@ -46,9 +59,22 @@ impl Counts {
                 self.acks += 1;
                 &ack.deltas
             }
-            Body::Ack2(deltas) => {
+            Body::Ack2(news) => {
                 self.ack2s += 1;
-                deltas
+                &news.deltas
+            }
+            Body::Push(push) => {
+                self.pushes += 1;
+                &push.deltas
+            }
+            Body::Fetch(_) => &[],
+            Body::FetchPieces(_) | Body::Piece(_) => {
+                self.pieces += 1;
+                &[]
+            }
+            Body::Who(_) | Body::Namesake(_) => {
+                self.whos += 1;
+                &[]
             }
             Body::Refusal(_) => {
                 self.refusals += 1;
@@ -59,10 +85,49 @@ impl Counts {
                 &[]
             }
         };
-        self.entries += deltas.iter().map(|delta| delta.entries.len() as u64).sum::<u64>();
+        self.entries += entries(deltas);
         self.bytes += bytes as u64;
         self.largest = self.largest.max(bytes);
     }
+}
+
+impl std::ops::Sub for Counts {
+    type Output = Self;
+
+    /// What came after `before`; the largest of all stays.
+    fn sub(self, before: Self) -> Self {
+        Self {
+            syns: self.syns - before.syns,
+            acks: self.acks - before.acks,
+            ack2s: self.ack2s - before.ack2s,
+            refusals: self.refusals - before.refusals,
+            help: self.help - before.help,
+            pushes: self.pushes - before.pushes,
+            pieces: self.pieces - before.pieces,
+            whos: self.whos - before.whos,
+            streams: self.streams - before.streams,
+            frames: self.frames - before.frames,
+            stream_bytes: self.stream_bytes - before.stream_bytes,
+            bytes: self.bytes - before.bytes,
+            entries: self.entries - before.entries,
+            largest: self.largest,
+            refused: self.refused - before.refused,
+        }
+    }
+}
+
+impl Counts {
+    pub(crate) fn frame(&mut self, message: &Message, bytes: usize) {
+        self.frames += 1;
+        self.stream_bytes += bytes as u64;
+        if let Body::Ack2(news) = &message.body {
+            self.entries += entries(&news.deltas);
+        }
+    }
+}
+
+fn entries(deltas: &[Delta]) -> u64 {
+    deltas.iter().map(|delta| delta.entries.len() as u64).sum()
 }
 
 /// The story of a run, a line for each happening, if anybody wants it.

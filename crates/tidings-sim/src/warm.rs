@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tidings_core::{
-    Body, Config, Delta, Generation, Head, Heartbeat, Introduction, Message, NodeId, Seal, Sender, Span,
-    Version,
+    Body, Config, Delta, Generation, Head, Heartbeat, Introduction, Message, News, NodeId, Seal, Sender,
+    Span, Version,
 };
 
 use crate::node::Place;
@@ -23,6 +23,8 @@ impl Simulation {
         let places: Vec<_> = (0..count)
             .map(|number| self.start(&format!("node-{}", first + number), config.clone(), &[Place(first)]))
             .collect();
+        // Each asks the first one about its name before it takes part.
+        self.run(config.interval / 10);
         let introductions: Vec<Delta> = places.iter().map(|&place| self.introduction(place)).collect();
         let seal = Seal::new(&config.cluster);
         for batch in introductions.chunks(BATCH) {
@@ -40,7 +42,7 @@ impl Simulation {
     fn told_by_nobody(&self, deltas: &[Delta]) -> Message {
         let head = Head { generation: Generation(1), heartbeat: Heartbeat(0) };
         let sender = Sender { id: NodeId(0), head, max: Version(0) };
-        Message { sender, exchange: 0, body: Body::Ack2(deltas.to_vec()) }
+        Message { sender, exchange: 0, body: Body::Ack2(News { deltas: deltas.to_vec(), large: Vec::new() }) }
     }
 
     fn introduction(&self, place: Place) -> Delta {

@@ -1,11 +1,12 @@
 //! How a node is started.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tidings_core::{Config, Gossiper, Identity, NodeName, Seal};
-use tokio::net::UdpSocket;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::clock::Clock;
@@ -126,7 +127,7 @@ impl Builder {
         let name = NodeName::new(&self.name)?;
         let seeds = self.seeds.iter().map(|seed| Seed::new(seed)).collect::<Result<Vec<_>, _>>()?;
         let bind = |source| Error::Bind { address: self.listen, source };
-        let socket = UdpSocket::bind(self.listen).await.map_err(bind)?;
+        let (socket, listener) = sockets(self.listen).await.map_err(bind)?;
         let address = self.reachable_at(socket.local_addr().map_err(bind)?)?;
         let config = Config { durable: self.data_dir.is_some(), ..self.config };
         let opened = self.data_dir.map(|dir| Disk::open(&dir, &name)).transpose()?;
@@ -158,7 +159,7 @@ impl Builder {
         let driver = Driver::new(
             core,
             seal,
-            socket,
+            (socket, listener),
             clock,
             inbox,
             sender.clone(),
@@ -177,5 +178,19 @@ impl Builder {
         }
         let unreachable = address.ip().is_unspecified() || address.ip().is_multicast();
         if unreachable { Err(Error::Advertise { address }) } else { Ok(address) }
+    }
+}
+
+/// A socket for datagrams and one for streams on the same port. Where any will do, one is looked for that both can have.
+async fn sockets(listen: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+    const TRIES: usize = 32;
+    let mut tries = 0;
+    loop {
+        let socket = UdpSocket::bind(listen).await?;
+        match TcpListener::bind(socket.local_addr()?).await {
+            Ok(listener) => return Ok((socket, listener)),
+            Err(error) if listen.port() != 0 || tries == TRIES => return Err(error),
+            Err(_) => tries += 1,
+        }
     }
 }

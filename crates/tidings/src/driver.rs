@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_core::{Event, Gossiper, Key, PersistMark, Seal, Standing, Time, Value, Version, WriteError};
-use tokio::net::UdpSocket;
+use tidings_core::{
+    Event, Gossiper, Key, Message, Peer, PersistMark, Seal, Standing, StreamId, Time, Transmit, Value,
+    Version, WriteError,
+};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
@@ -17,6 +20,7 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::status::{Status, Traffic};
+use crate::streams::{StreamNews, Streams};
 
 /// Where the answer to a write goes.
 type Reply = oneshot::Sender<Result<Version, Error>>;
@@ -69,6 +73,9 @@ pub(crate) struct Driver {
     address: SocketAddr,
     // Before `commands`: who waits for the node to stop finds its port free.
     socket: UdpSocket,
+    listener: TcpListener,
+    streams: Streams,
+    stream_news: mpsc::Receiver<(StreamId, StreamNews)>,
     disk: Option<Arc<Disk>>,
     saving: Option<JoinHandle<(PersistMark, io::Result<()>)>>,
     saving_peers: Option<JoinHandle<io::Result<Vec<SocketAddr>>>>,
@@ -94,7 +101,7 @@ impl Driver {
     pub(crate) fn new(
         core: Gossiper,
         seal: Seal,
-        socket: UdpSocket,
+        (socket, listener): (UdpSocket, TcpListener),
         clock: Clock,
         commands: mpsc::Receiver<Command>,
         events: broadcast::Sender<Event>,
@@ -103,12 +110,16 @@ impl Driver {
     ) -> Self {
         let books = Books { has_seeds: seeds.is_some(), ..Books::default() };
         let address = core.address();
+        let (streams, stream_news) = Streams::new(seal.clone(), core.config().longest_message());
         Self {
             core,
             seal,
             clock,
             address,
             socket,
+            listener,
+            streams,
+            stream_news,
             disk: disk.map(Arc::new),
             saving: None,
             saving_peers: None,
@@ -138,6 +149,8 @@ impl Driver {
             tokio::select! {
                 () = sleep_until(wake) => self.core.handle_timeout(self.clock.now()),
                 readable = self.socket.readable() => self.receive(readable, &mut buffer).await,
+                stream = self.listener.accept() => self.accept(stream).await,
+                Some((stream, news)) = self.stream_news.recv() => self.hear_stream(stream, news),
                 command = self.commands.recv() => match command {
                     Some(Command::Stop) | None => break,
                     Some(command) => self.obey(command),
@@ -161,16 +174,63 @@ impl Driver {
         }
         self.save();
         while let Some(transmit) = self.core.poll_transmit() {
-            let bytes = self.seal.encode(&transmit.message);
-            match self.socket.send_to(&bytes, transmit.to).await {
-                Ok(_) => self.books.sent.datagram(bytes.len()),
-                Err(error) => {
-                    tracing::debug!(to = %transmit.to, %error, "a datagram could not be sent");
-                    self.drop_for("unsendable");
+            match transmit {
+                Transmit::Datagram { to, message } => self.send(to, &message).await,
+                Transmit::Open { stream, to } => {
+                    self.books.sent.streams += 1;
+                    self.streams.open(stream, to);
                 }
+                Transmit::Frame { stream, message } => {
+                    self.books.sent.stream_bytes += self.streams.send(stream, &message) as u64;
+                }
+                Transmit::Close { stream } => self.streams.close(stream),
             }
         }
         self.answer_writers();
+    }
+
+    async fn send(&mut self, to: SocketAddr, message: &Message) {
+        let bytes = self.seal.encode(message);
+        match self.socket.send_to(&bytes, to).await {
+            Ok(_) => self.books.sent.datagram(bytes.len()),
+            Err(error) => {
+                tracing::debug!(%to, %error, "a datagram could not be sent");
+                self.drop_for("unsendable");
+            }
+        }
+    }
+
+    /// Takes a stream that another node opened, if there are not too many.
+    async fn accept(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
+        match accepted {
+            Ok((stream, from)) => {
+                self.books.received.streams += 1;
+                match self.core.handle_stream(self.clock.now()) {
+                    Some(id) => self.streams.accept(id, stream),
+                    None => tracing::debug!(%from, "a stream was refused: there are enough"),
+                }
+            }
+            Err(error) => self.rest(&error).await,
+        }
+    }
+
+    fn hear_stream(&mut self, stream: StreamId, news: StreamNews) {
+        let now = self.clock.now();
+        match news {
+            StreamNews::Message(message, len) => {
+                self.books.received.stream_bytes += len as u64;
+                let heard = self.core.handle_message(now, Peer::Stream { stream, len }, message);
+                if let Err(rejected) = heard {
+                    tracing::debug!(stream = stream.0, %rejected, "a message was refused");
+                }
+            }
+            StreamNews::Refused(error) => self.drop_for(error.reason()),
+            StreamNews::Written => self.core.handle_stream_written(now, stream),
+            StreamNews::Closed(end) => {
+                self.streams.close(stream);
+                self.core.handle_stream_closed(now, stream, end);
+            }
+        }
     }
 
     /// Has saved what the core wants saved, one thing after the other.
@@ -200,17 +260,23 @@ impl Driver {
             }
         }
         if let Err(error) = result {
-            tracing::warn!(%error, "the socket reported an error");
-            self.drop_for("socket");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            self.rest(&error).await;
         }
+    }
+
+    /// Counts an error of a socket, and lets a moment pass.
+    async fn rest(&mut self, error: &io::Error) {
+        tracing::warn!(%error, "the socket reported an error");
+        self.drop_for("socket");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 
     fn take(&mut self, bytes: &[u8], from: SocketAddr) {
         self.books.received.datagram(bytes.len());
         match self.seal.decode(bytes) {
             Ok(message) => {
-                if let Err(rejected) = self.core.handle_message(self.clock.now(), from, message) {
+                let peer = Peer::Datagram { from, len: bytes.len() };
+                if let Err(rejected) = self.core.handle_message(self.clock.now(), peer, message) {
                     tracing::debug!(%from, %rejected, "a message was refused");
                 }
             }

@@ -102,9 +102,7 @@ fn fix_of_write(refused: &WriteError) -> Option<String> {
         WriteError::Key(_) | WriteError::Empty => return None,
         WriteError::Reserved { .. } => "choose a key that does not begin with `tidings/`",
         WriteError::Repeated { .. } => "give each key once",
-        WriteError::ValueTooLong { .. } | WriteError::TooLargeForDatagram { .. } => {
-            "store the large value elsewhere, and gossip where it is"
-        }
+        WriteError::ValueTooLong { .. } => "store the large value elsewhere, and gossip where it is",
         WriteError::TooManyKeys { .. } | WriteError::TooManyBytes { .. } => "keep less on this node",
         WriteError::Absent { .. } => "look at the keys that there are",
         WriteError::TooManyWrites => "check the clock of this machine",

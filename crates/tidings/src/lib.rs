@@ -26,6 +26,7 @@ mod events;
 mod node;
 mod seeds;
 mod status;
+mod streams;
 
 pub use builder::Builder;
 pub use error::Error;
@@ -33,8 +34,8 @@ pub use events::{Events, Notice};
 pub use node::{Found, Node};
 pub use status::{Status, Traffic};
 pub use tidings_core::{
-    Cause, ConfigError, Event, EventKind, Generation, Heartbeat, Key, KeyError, Member, NameError, NodeName,
-    NodeState, Shown, Snapshot, Standing, Value, Version, WallClock, WriteError,
+    Cause, ConfigError, Event, EventKind, Generation, Heartbeat, Key, KeyError, Member, Mode, NameError,
+    NodeName, NodeState, Shown, Snapshot, Standing, StreamEnd, Value, Version, WallClock, WriteError,
 };
 
 /// What the README shows, compiled.

@@ -115,7 +115,7 @@ fn kind_of(refused: &WriteError) -> Kind {
     match refused {
         WriteError::Key(..) | WriteError::Reserved { .. } => Kind::BadKey,
         WriteError::Empty | WriteError::Repeated { .. } => Kind::BadRequest,
-        WriteError::ValueTooLong { .. } | WriteError::TooLargeForDatagram { .. } => Kind::TooLarge,
+        WriteError::ValueTooLong { .. } => Kind::TooLarge,
         WriteError::TooManyKeys { .. } | WriteError::TooManyBytes { .. } => Kind::NoRoom,
         WriteError::Absent { .. } => Kind::NoSuchKey,
         WriteError::TooManyWrites => Kind::TooFast,

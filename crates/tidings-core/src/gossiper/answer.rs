@@ -3,39 +3,66 @@
 use std::cmp::Ordering;
 use std::net::SocketAddr;
 
-use super::{Gossiper, Rejected};
+use super::Gossiper;
+use super::hear::Brought;
 use crate::bounds;
-use crate::cluster::Learned;
-use crate::delta::Delta;
-use crate::digest;
-use crate::event::EventKind;
-use crate::message::{Ack, Body, HeadLine, Line, Message, Refusal, Sender, Syn};
+use crate::config::Mode;
+use crate::digest::{self, Answer};
+use crate::message::{Ack, Body, Line, Message, News, Push, Refusal, Sender, Syn};
 use crate::name::NodeId;
-use crate::snapshot::Standing;
+use crate::peer::{Peer, Rejected};
 use crate::time::Time;
-use crate::version::{Generation, Head, Heartbeat, Version};
+use crate::wire::size;
 
 impl Gossiper {
-    /// `message` came from `from`. What it asks for is answered to there, and nowhere else.
+    /// `message` came from `peer`. What it asks for is answered to there, and nowhere else.
     ///
     /// # Errors
     /// The message was refused as a whole; nothing has moved, and it was counted.
-    pub fn handle_message(&mut self, now: Time, from: SocketAddr, message: Message) -> Result<(), Rejected> {
+    pub fn handle_message(&mut self, now: Time, peer: Peer, message: Message) -> Result<(), Rejected> {
         self.notice_pause(now);
-        let refused = self.receive(now, from, message);
+        let refused = match peer {
+            Peer::Datagram { from, len } => self.receive(now, from, len, message),
+            Peer::Stream { stream, len } => self.receive_frame(now, stream, len, message),
+        };
         if let Err(rejected) = refused {
             self.drop_for(rejected.reason());
         }
         refused
     }
 
-    fn receive(&mut self, now: Time, from: SocketAddr, message: Message) -> Result<(), Rejected> {
+    fn receive(&mut self, now: Time, from: SocketAddr, len: usize, message: Message) -> Result<(), Rejected> {
+        let Message { sender, exchange, body } = message;
+        // These are answered by whoever is there, also before its own life begins.
+        if let Body::Who(instance) = body {
+            return self.receive_who(now, from, sender, exchange, instance);
+        }
+        if let Body::Namesake(namesake) = body {
+            return self.receive_namesake(now, from, sender, exchange, namesake);
+        }
         if !self.is_present() {
             return Err(Rejected::Absent);
         }
-        let Message { sender, exchange, body } = message;
         if sender.id == self.cluster.me() {
-            return Err(self.meet_own_name(now, exchange));
+            return Err(self.meet_own_name(now, from, exchange));
+        }
+        self.receive_from_other(now, from, len, sender, exchange, body)
+    }
+
+    fn receive_from_other(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        len: usize,
+        sender: Sender,
+        exchange: u32,
+        body: Body,
+    ) -> Result<(), Rejected> {
+        let quarters = if matches!(body, Body::FetchPieces(_)) { 1 } else { 4 };
+        // Pieces come in bursts, and only those that were asked for are heard.
+        let is_piece = matches!(body, Body::Piece(_));
+        if !is_piece && !self.proofs.spend(from, quarters, now.moment) {
+            return Err(Rejected::Flood);
         }
         if !bounds::is_believable(now.wall, sender.head, sender.max) {
             if matches!(body, Body::Syn(_)) && sender.head.generation > bounds::highest_generation(now.wall) {
@@ -44,28 +71,49 @@ impl Gossiper {
             }
             return Err(Rejected::Unbelievable);
         }
+        self.contacts.meet(from, sender.id);
+        self.see_at(sender.id, from);
         match body {
-            Body::Syn(syn) => self.receive_syn(now, from, sender, exchange, &syn),
+            Body::Syn(syn) => self.receive_syn(now, from, len, sender, exchange, &syn),
             Body::Ack(ack) => self.receive_ack(now, from, sender, exchange, ack)?,
-            Body::Ack2(deltas) => {
+            Body::Ack2(news) => {
                 self.hear(now, sender);
-                self.apply(now, sender.id, &deltas);
+                self.apply(now, sender.id, &news.deltas);
+                self.fetch(now, from, sender.id, &news.large, false);
             }
+            Body::Push(push) => self.receive_push(now, from, len, sender, &push),
             Body::Refusal(refusal) => self.receive_refusal(now, from, exchange, refusal)?,
             Body::Help(evidence) => self.receive_help(now, sender, evidence),
             Body::Report(evidence) => self.receive_report(now, sender, evidence),
+            Body::FetchPieces(fetch) => self.receive_fetch_pieces(now, from, exchange, fetch)?,
+            Body::Piece(piece) => self.receive_piece(now, from, sender, exchange, &piece)?,
+            Body::Fetch(_) | Body::Who(_) | Body::Namesake(_) => return Err(Rejected::Unsolicited),
         }
         Ok(())
     }
 
     /// A message in this node's own name: its own, through a seed's address that is its own; or a second process's.
-    fn meet_own_name(&mut self, now: Time, exchange: u32) -> Rejected {
-        let Some(exchange) = self.exchanges.end(exchange) else { return Rejected::OwnName };
+    fn meet_own_name(&mut self, now: Time, from: SocketAddr, exchange: u32) -> Rejected {
+        let Some(exchange) = self.exchanges.end(exchange) else {
+            self.look_for_namesake(now, from);
+            return Rejected::OwnName;
+        };
         self.contacts.shun(exchange.to, now.moment + 30 * self.config.interval);
         Rejected::Echo
     }
 
-    fn receive_syn(&mut self, now: Time, from: SocketAddr, sender: Sender, exchange: u32, syn: &Syn) {
+    fn receive_syn(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        len: usize,
+        sender: Sender,
+        exchange: u32,
+        syn: &Syn,
+    ) {
+        if let Some(cookie) = syn.cookie {
+            self.proofs.check(from, cookie, now.moment);
+        }
         self.hear(now, sender);
         self.hear_heads(now, &syn.heads);
         self.hear_evidence(now, sender.id, &syn.evidence);
@@ -73,8 +121,51 @@ impl Gossiper {
         self.cluster.compared(sender.id, syn.summary == self.cluster.summary());
         let signs = self.signs(now.moment, Some(sender));
         let (line, datagram) = (line_of(sender), self.config.datagram);
-        let ack = digest::ack(&self.cluster, &line, syn, signs, &mut self.rng, now.moment, datagram);
+        let allowed = self.proofs.allowance(from, len, datagram, now.moment);
+        // A puller may have to be asked in turn, and both answers together must not exceed the allowance.
+        let room = if syn.is_pull && allowed < datagram { allowed - allowed / 3 } else { allowed };
+        let sizes = (room, datagram);
+        let Answer { mut ack, is_behind, is_cut } =
+            digest::ack(&self.cluster, &line, syn, signs, &mut self.rng, now.moment, sizes);
+        if (is_cut || !ack.large.is_empty()) && room < datagram {
+            ack.cookie = Some(self.proofs.cookie(from, now.moment));
+        }
         self.transmit(from, exchange, Body::Ack(ack));
+        let is_new = self.cluster.line(sender.id).generation < sender.head.generation;
+        if syn.is_pull && is_behind && (is_new || self.config.mode == Mode::Push) {
+            self.repair(now, from, sender.id, if allowed < datagram { allowed / 3 } else { datagram });
+        }
+    }
+
+    /// Pulls, beside the rounds, what a message showed to be missing here and did not bring.
+    fn repair(&mut self, now: Time, from: SocketAddr, id: NodeId, room: usize) {
+        if self.clock.repairs == 0 || room < size::GREETING {
+            return;
+        }
+        self.clock.repairs -= 1;
+        self.clock.repaired += 1;
+        self.ask(now, from, Some(id), None, room);
+    }
+
+    fn receive_push(&mut self, now: Time, from: SocketAddr, len: usize, sender: Sender, push: &Push) {
+        self.hear(now, sender);
+        self.hear_heads(now, &push.heads);
+        self.hear_evidence(now, sender.id, &push.evidence);
+        self.hear_lines(now, &push.lines);
+        let Brought { news, gap } = self.apply(now, sender.id, &push.deltas);
+        let shown = push.window.iter().flat_map(|window| &window.lines).chain(&push.lines);
+        let is_large = |line: &Line| push.large.iter().any(|large| large.id == line.id);
+        let lacks = |line: &Line| {
+            line.id != self.cluster.me() && self.cluster.compare(line) == Ordering::Less && !is_large(line)
+        };
+        let is_behind = gap || shown.chain([&line_of(sender)]).any(lacks);
+        self.cluster.compared(sender.id, !news && !is_behind && push.large.is_empty());
+        if is_behind {
+            let room = self.proofs.allowance(from, len, self.config.datagram, now.moment);
+            self.wide |= push.summary != self.cluster.summary();
+            self.repair(now, from, sender.id, room);
+        }
+        self.fetch(now, from, sender.id, &push.large, false);
     }
 
     fn receive_ack(
@@ -86,6 +177,10 @@ impl Gossiper {
         ack: Ack,
     ) -> Result<(), Rejected> {
         let exchange = self.exchanges.end(number).ok_or(Rejected::Unsolicited)?;
+        if from == exchange.to {
+            self.proofs.prove(from, now.moment);
+        }
+        self.contacts.meet(exchange.to, sender.id);
         self.owner.hear_acceptance(exchange.generation);
         self.answered(now, sender.id, &exchange);
         self.hear(now, sender);
@@ -98,17 +193,19 @@ impl Gossiper {
         self.wide = !equal
             && ack.summary != exchange.summary
             && digest::is_unexplained(&self.cluster, &line_of(sender), &ack);
-        let deltas = digest::ack2(&self.cluster, &ack, now.moment, self.config.datagram);
-        if !deltas.is_empty() {
-            self.transmit(from, number, Body::Ack2(deltas));
+        let news = digest::ack2(&self.cluster, &ack, now.moment, self.config.datagram);
+        if self.config.mode == Mode::PushPull && news != News::default() {
+            self.transmit(from, number, Body::Ack2(news));
         }
         self.apply(now, sender.id, &ack.deltas);
         for line in ack.lines.iter().chain([&line_of(sender)]) {
             self.ask_later(line);
         }
-        if self.wide && !ack.deltas.is_empty() && self.clock.repeats > 0 {
+        let fetches = self.fetch(now, exchange.to, sender.id, &ack.large, ack.has_much);
+        let has_more = ack.cookie.is_some() || (self.wide && !ack.deltas.is_empty() && !fetches);
+        if has_more && self.clock.repeats > 0 {
             self.clock.repeats -= 1;
-            self.begin_exchange(now, exchange.to, exchange.with);
+            self.ask(now, exchange.to, exchange.with, ack.cookie, self.config.datagram);
         }
         Ok(())
     }
@@ -138,112 +235,6 @@ impl Gossiper {
         }
         match self.cluster.line(theirs.id).known() {
             Some((_, max)) => self.cluster.touch(theirs.id, max),
-            None => self.wide = true,
-        }
-    }
-
-    /// The sender itself speaks: as fresh a sign of life as there can be.
-    pub(super) fn hear(&mut self, now: Time, sender: Sender) {
-        self.hear_life(now, sender.id, sender.head, now.moment);
-        self.hear_directly(now, sender.id, sender.head);
-    }
-
-    pub(super) fn hear_heads(&mut self, now: Time, heads: &[HeadLine]) {
-        for line in heads {
-            let head = Head { generation: line.generation, heartbeat: line.heartbeat };
-            if !bounds::is_believable(now.wall, head, Version(0)) {
-                self.drop_for("unbelievable");
-            } else if line.id == self.cluster.me() {
-                self.hear_of_myself(now, head);
-            } else {
-                self.hear_life(now, line.id, head, now.moment - line.age);
-            }
-        }
-    }
-
-    /// Whoever has come further in my own state than I have holds what I never wrote.
-    fn hear_lines(&mut self, now: Time, lines: &[Line]) {
-        let me = self.cluster.me();
-        for line in lines.iter().filter(|line| line.id == me) {
-            let head = Head { generation: line.generation, heartbeat: Heartbeat(0) };
-            if !bounds::is_believable(now.wall, head, line.max) {
-                self.drop_for("unbelievable");
-            } else {
-                self.hear_of_my_state(now, line.generation, line.max);
-            }
-        }
-    }
-
-    /// What others say of me changes nothing of mine but this: I go on above it.
-    fn hear_of_myself(&mut self, now: Time, claim: Head) {
-        let own = self.cluster.own().head();
-        if claim.generation > own.generation {
-            self.owner.hear_claim(claim.generation);
-            self.answer_claims(now);
-        } else if claim.generation == own.generation && claim.heartbeat > own.heartbeat {
-            let highest = bounds::highest_heartbeat(now.wall, own.generation);
-            let me = self.cluster.me();
-            let own = self.cluster.life_mut(me).expect("this node is in its own view");
-            own.heartbeat = Heartbeat(claim.heartbeat.0 + 1).min(highest);
-        }
-    }
-
-    fn apply(&mut self, now: Time, from: NodeId, deltas: &[Delta]) {
-        for delta in deltas {
-            let heartbeat = delta.introduction.as_ref().map_or(Heartbeat(0), |who| who.heartbeat);
-            let head = Head { generation: delta.generation, heartbeat };
-            if !bounds::is_believable(now.wall, head, delta.max) {
-                self.drop_for("unbelievable");
-            } else if delta.owner == self.cluster.me() {
-                self.hear_of_my_state(now, delta.generation, delta.through);
-            } else {
-                self.apply_to_other(now, delta);
-            }
-            if let Some(who) = delta.introduction.as_ref().filter(|_| delta.owner == from) {
-                self.cluster.correct_address(from, delta.generation, who.address);
-            }
-        }
-    }
-
-    /// Somebody holds state in my name, up to `max` of `generation`. If I never wrote that in this life, it is of another
-    /// one, and I begin one above.
-    fn hear_of_my_state(&mut self, now: Time, generation: Generation, max: Version) {
-        let own = &self.cluster.own().replica;
-        if (generation, max) > (own.generation(), own.max_version()) {
-            self.owner.hear_claim(generation);
-            self.answer_claims(now);
-        }
-    }
-
-    fn apply_to_other(&mut self, now: Time, delta: &Delta) {
-        let id = delta.owner;
-        let floor = self.floor();
-        let changes = match self.cluster.apply(delta, now.moment, floor) {
-            Learned::Nothing => return,
-            Learned::Refused(reason) => return self.drop_for(reason),
-            Learned::Gap => return self.ask_for(id),
-            Learned::Newcomer(changes) => {
-                self.say(now, id, EventKind::Joined);
-                self.judge_newcomer(now, id);
-                changes
-            }
-            Learned::Restart(changes) => {
-                self.say(now, id, EventKind::Restarted);
-                self.judge_restart(now, id);
-                changes
-            }
-            Learned::News(changes) => changes,
-        };
-        self.say_changes(now, id, changes);
-        let departed = self.cluster.endpoint(id).is_some_and(|endpoint| endpoint.has_departed());
-        if departed && self.liveness.standing(id) != Some(Standing::Departed) {
-            self.see_off(now, id);
-        }
-    }
-
-    fn ask_for(&mut self, id: NodeId) {
-        match self.cluster.line(id).known() {
-            Some((_, max)) => self.cluster.touch(id, max),
             None => self.wide = true,
         }
     }

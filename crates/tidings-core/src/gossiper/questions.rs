@@ -76,7 +76,7 @@ impl Gossiper {
     #[must_use]
     pub fn is_converged(&self) -> bool {
         let live = |id: &&NodeId| self.liveness.standing(**id) == Some(Standing::Live);
-        let needed = self.liveness.live().len().min(8);
+        let needed = self.partners().len().min(8);
         self.cluster.equals().iter().filter(live).take(needed).count() == needed
     }
 
@@ -97,10 +97,17 @@ impl Gossiper {
         &self.dropped
     }
 
+    /// How many gaps were repaired by a pull beside the rounds: what a push showed to be missing, and nodes that nobody
+    /// could introduce.
+    #[must_use]
+    pub fn repairs(&self) -> u64 {
+        self.clock.repaired
+    }
+
     /// How many seeds there are, this node not counted.
     #[must_use]
     pub fn seeds(&self) -> usize {
-        self.contacts.seeds.len()
+        self.contacts.seeds().len()
     }
 
     /// The nodes known, sorted by name.

@@ -1,16 +1,19 @@
 //! The steps of a round: beat, choose, begin an exchange.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Gossiper, REPEATS, RETRIES, Transmit};
+use super::{Gossiper, REPAIRS, REPEATS, RETRIES};
 use crate::bounds;
-use crate::digest::{self, Signs};
+use crate::config::Mode;
+use crate::digest::{self, Signs, SynKind};
 use crate::exchange::Exchange;
-use crate::message::{Body, HeadLine, Message, Sender};
+use crate::message::{Body, Cookie, HeadLine, Message, Sender, Window};
 use crate::name::NodeId;
-use crate::round::{self, Partners, Standings};
+use crate::peer::Transmit;
+use crate::round::{self, Standings};
 use crate::snapshot::Standing;
 use crate::time::{Moment, Time};
 use crate::version::Heartbeat;
@@ -30,10 +33,15 @@ impl Gossiper {
         self.clock.slot = (slot + 1) % self.config.fanout;
         if slot == 0 {
             self.begin_round(now);
-        } else if slot < self.liveness.live().len() {
-            let live = self.rng.pick(self.liveness.live()).copied();
+        } else if slot < self.partners().len() {
+            let live = self.rng.pick(&self.contacts.among(&self.liveness, Standing::Live)).copied();
             live.into_iter().for_each(|id| self.gossip_with(now, id));
         }
+    }
+
+    /// The live nodes with which this one may gossip.
+    pub(super) fn partners(&self) -> Cow<'_, [NodeId]> {
+        self.contacts.among(&self.liveness, Standing::Live)
     }
 
     fn pace(&self) -> Duration {
@@ -45,32 +53,40 @@ impl Gossiper {
         self.beat(now);
         self.contacts.forgive(now.moment);
         self.cluster.begin_round();
-        (self.clock.retries, self.clock.repeats) = (RETRIES, REPEATS);
+        (self.clock.retries, self.clock.repeats, self.clock.repairs) = (RETRIES, REPEATS, REPAIRS);
         self.forget_evidence(now);
         self.exchanges.forget(now.moment, 10 * self.config.interval.max(Duration::from_millis(100)));
         self.answer_claims(now);
-        let (live, unreachable) = (self.liveness.live(), self.liveness.unreachable());
+        let (ids, addresses) = self.choose();
+        ids.into_iter().for_each(|id| self.gossip_with(now, id));
+        addresses.into_iter().for_each(|address| self.gossip_at(now, address, None));
+    }
+
+    /// Whom the three rules choose: nodes that are known, and addresses.
+    fn choose(&mut self) -> (Vec<NodeId>, Vec<SocketAddr>) {
         let contacts = &self.contacts;
+        let live = contacts.among(&self.liveness, Standing::Live);
+        let lost = contacts.among(&self.liveness, Standing::Unreachable);
         // The addresses of an earlier life count until somebody live is known.
-        let remembered = if live.is_empty() { contacts.remembered.as_slice() } else { &[] };
+        let alone = live.is_empty() && !contacts.has_neighbours();
+        let remembered = if alone { contacts.remembered() } else { &[] };
+        let seeds = contacts.seeds();
         let among = Standings {
             live: live.len(),
-            unreachable: unreachable.len() + remembered.len(),
-            seeds: contacts.seeds.len(),
+            unreachable: lost.len() + remembered.len(),
+            seeds: seeds.len(),
             rule: self.config.seed_rule,
         };
         let is_seed = |place: usize| {
             let endpoint = live.get(place).and_then(|&id| self.cluster.endpoint(id));
-            endpoint.is_some_and(|endpoint| contacts.seeds.contains(&endpoint.address))
+            endpoint.is_some_and(|endpoint| seeds.contains(&endpoint.address))
         };
-        let Partners { live: one, unreachable: lost, seed } = round::partners(&mut self.rng, among, is_seed);
-        let one = one.and_then(|place| live.get(place)).copied();
-        let remembered =
-            lost.and_then(|place| remembered.get(place.checked_sub(unreachable.len())?)).copied();
-        let lost = lost.and_then(|place| unreachable.get(place)).copied();
-        let seed = seed.and_then(|place| contacts.seeds.get(place)).copied();
-        [one, lost].into_iter().flatten().for_each(|id| self.gossip_with(now, id));
-        [remembered, seed].into_iter().flatten().for_each(|address| self.gossip_at(now, address));
+        let partners = round::partners(&mut self.rng, among, is_seed);
+        let one = partners.live.and_then(|place| live.get(place));
+        let past = partners.unreachable.and_then(|place| remembered.get(place.checked_sub(lost.len())?));
+        let lost = partners.unreachable.and_then(|place| lost.get(place));
+        let seed = partners.seed.and_then(|place| seeds.get(place));
+        (one.into_iter().chain(lost).copied().collect(), past.into_iter().chain(seed).copied().collect())
     }
 
     fn beat(&mut self, now: Time) {
@@ -82,26 +98,71 @@ impl Gossiper {
         own.authored = now.moment;
     }
 
-    /// Begins an exchange with a node that is known.
+    /// Gossips with a node that is known, the way that is configured.
     pub(super) fn gossip_with(&mut self, now: Time, id: NodeId) {
-        if let Some(address) = self.cluster.endpoint(id).map(|endpoint| endpoint.address) {
-            self.begin_exchange(now, address, Some(id));
+        if let Some(endpoint) = self.cluster.endpoint(id) {
+            let address = self.address_to_try(endpoint);
+            self.gossip_at(now, address, Some(id));
         }
     }
 
-    /// Begins an exchange with whoever is at `address`.
-    fn gossip_at(&mut self, now: Time, address: SocketAddr) {
-        self.begin_exchange(now, address, None);
+    /// Gossips with whoever is at `address`, supposedly `with`.
+    fn gossip_at(&mut self, now: Time, address: SocketAddr, with: Option<NodeId>) {
+        match self.config.mode {
+            Mode::Push => self.push(now, address),
+            Mode::PushPull | Mode::Pull => self.begin_exchange(now, address, with),
+        }
+    }
+
+    /// Turns to `id` for an answer, whatever is configured.
+    pub(super) fn probe(&mut self, now: Time, id: NodeId) {
+        let Some(endpoint) = self.cluster.endpoint(id) else { return };
+        let address = self.address_to_try(endpoint);
+        self.begin_exchange(now, address, Some(id));
+    }
+
+    /// Tells `id` of the departure. By a pull, it would have to ask at the right time.
+    pub(super) fn say_goodbye(&mut self, now: Time, id: NodeId) {
+        let Some(address) = self.cluster.endpoint(id).map(|endpoint| endpoint.address) else { return };
+        match self.config.mode {
+            Mode::PushPull => self.begin_exchange(now, address, Some(id)),
+            Mode::Push | Mode::Pull => self.push(now, address),
+        }
+    }
+
+    fn push(&mut self, now: Time, to: SocketAddr) {
+        let signs = self.signs(now.moment, None);
+        let push = digest::push(&self.cluster, signs, self.window_from, now.moment, self.config.datagram);
+        self.turn_window(push.window.as_ref());
+        self.transmit(to, 0, Body::Push(push));
+    }
+
+    /// The next window begins where this one ends.
+    fn turn_window(&mut self, window: Option<&Window>) {
+        if let Some(window) = window {
+            self.window_from = NodeId(window.last.0.wrapping_add(1));
+        }
     }
 
     pub(super) fn begin_exchange(&mut self, now: Time, to: SocketAddr, with: Option<NodeId>) {
+        self.ask(now, to, with, None, self.config.datagram);
+    }
+
+    /// Begins an exchange with a SYN of at most `room` bytes.
+    pub(super) fn ask(
+        &mut self,
+        now: Time,
+        to: SocketAddr,
+        with: Option<NodeId>,
+        cookie: Option<Cookie>,
+        room: usize,
+    ) {
         let live = with.filter(|&id| self.liveness.standing(id) == Some(Standing::Live));
         let signs = self.signs(now.moment, None);
         let window = (self.wide || live.is_none()).then_some(self.window_from);
-        let syn = digest::syn(&self.cluster, signs, window, self.config.datagram);
-        if let Some(window) = &syn.window {
-            self.window_from = NodeId(window.last.0.wrapping_add(1));
-        }
+        let is_pull = self.config.mode != Mode::PushPull;
+        let syn = digest::syn(&self.cluster, signs, SynKind { is_pull, cookie, window }, room);
+        self.turn_window(syn.window.as_ref());
         let fails = Some(now.moment + self.patience_for_an_answer());
         let generation = self.cluster.own().replica.generation();
         let exchange = Exchange { to, with: live, sent: now.moment, fails, generation, summary: syn.summary };
@@ -110,10 +171,25 @@ impl Gossiper {
     }
 
     pub(super) fn transmit(&mut self, to: SocketAddr, exchange: u32, body: Body) {
+        let message = self.message(exchange, body);
+        self.transmits.push_back(Transmit::Datagram { to, message });
+    }
+
+    /// `body` as a message of this node.
+    pub(super) fn message(&mut self, exchange: u32, body: Body) -> Message {
         let deltas = match &body {
             Body::Ack(ack) => ack.deltas.as_slice(),
-            Body::Ack2(deltas) => deltas.as_slice(),
-            Body::Syn(_) | Body::Refusal(_) | Body::Help(_) | Body::Report(_) => &[],
+            Body::Ack2(news) => news.deltas.as_slice(),
+            Body::Push(push) => push.deltas.as_slice(),
+            Body::Syn(_)
+            | Body::Refusal(_)
+            | Body::Help(_)
+            | Body::Report(_)
+            | Body::Fetch(_)
+            | Body::FetchPieces(_)
+            | Body::Piece(_)
+            | Body::Who(_)
+            | Body::Namesake(_) => &[],
         };
         let own = self.cluster.own();
         let (id, head, max) = (self.cluster.me(), own.head(), own.replica.max_version());
@@ -122,8 +198,7 @@ impl Gossiper {
         if let Some(farewell) = self.farewell.as_mut().filter(|_| says_goodbye) {
             farewell.told += 1;
         }
-        let sender = Sender { id, head, max };
-        self.transmits.push_back(Transmit { to, message: Message { sender, exchange, body } });
+        Message { sender: Sender { id, head, max }, exchange, body }
     }
 
     /// What to tell of others' lives.

@@ -1,9 +1,12 @@
 //! What is believed of others: signs of life, failed attempts, convictions, and the doubt about oneself.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Gossiper;
+use crate::config::Mode;
 use crate::detector::{LEAST_APART, Pulse};
+use crate::endpoint::EndpointState;
 use crate::event::{Cause, EventKind};
 use crate::evidence::Suspicion;
 use crate::exchange::Exchange;
@@ -12,6 +15,8 @@ use crate::snapshot::Standing;
 use crate::time::{Moment, Time};
 use crate::version::Head;
 
+/// How often a node is missed at its address before another one is tried.
+const MISSES: u8 = 2;
 /// After how many failed attempts a node is not tried any more beside the rounds.
 const MOST: u32 = 16;
 
@@ -28,6 +33,7 @@ impl Gossiper {
         self.clock.resumed = now.moment;
         self.clock.next = self.clock.next.max(now.moment);
         self.exchanges.extend(slept);
+        self.streams.extend(slept);
         for id in self.liveness.live().to_vec() {
             if let Some(pulse) = self.pulse_mut(id) {
                 pulse.quiet_since = (pulse.quiet_since + slept).min(now.moment);
@@ -60,7 +66,7 @@ impl Gossiper {
         }
         let authored = authored.max(endpoint.authored);
         if endpoint.authored >= self.clock.resumed {
-            endpoint.pulse.beat(authored.since(endpoint.authored));
+            endpoint.pulse.beat(authored.since(endpoint.authored), now.moment.since(authored));
         }
         (endpoint.heartbeat, endpoint.authored) = (head.heartbeat, authored);
         let refuted = endpoint.pulse.refresh(authored);
@@ -160,6 +166,12 @@ impl Gossiper {
     /// `exchange` was answered, by `id`.
     pub(super) fn answered(&mut self, now: Time, id: NodeId, exchange: &Exchange) {
         self.wake_contacts();
+        if let Some(with) = exchange.with.filter(|&with| with != id) {
+            // Somebody else is there now.
+            self.miss(with, exchange.to);
+            self.suspect(now, with, exchange.sent);
+        }
+        self.find(id, exchange.to);
         let took = now.moment.since(exchange.sent);
         let smoothed = self.clock.round_trip.map_or(took, |old| old - old / 8 + took / 8);
         self.clock.round_trip = Some(smoothed);
@@ -172,8 +184,38 @@ impl Gossiper {
     /// Once somebody answers, the addresses of an earlier life have served.
     fn wake_contacts(&mut self) {
         if !self.liveness.live().is_empty() {
-            self.contacts.remembered.clear();
+            self.contacts.forget_remembered();
         }
+    }
+
+    /// `id` spoke from `from`: worth a try if it does not answer where it is said to be.
+    pub(super) fn see_at(&mut self, id: NodeId, from: SocketAddr) {
+        if let Some(endpoint) = self.cluster.life_mut(id) {
+            endpoint.seen_at = Some(from).filter(|from| *from != endpoint.address);
+        }
+    }
+
+    /// `id` did not answer at `address`.
+    fn miss(&mut self, id: NodeId, address: SocketAddr) {
+        if let Some(endpoint) = self.cluster.life_mut(id).filter(|endpoint| endpoint.address == address) {
+            endpoint.missed = endpoint.missed.saturating_add(1);
+        }
+    }
+
+    /// `id` answered at `address`. Where it was said to be it did not, of late: somebody else had said that.
+    fn find(&mut self, id: NodeId, address: SocketAddr) {
+        let Some(endpoint) = self.cluster.life_mut(id) else { return };
+        if endpoint.address == address || endpoint.missed >= MISSES {
+            (endpoint.address, endpoint.missed) = (address, 0);
+        }
+    }
+
+    /// Where to try `endpoint`: where it was heard from, if it does not answer where it is said to be, and that again from
+    /// time to time.
+    pub(super) fn address_to_try(&self, endpoint: &EndpointState) -> SocketAddr {
+        let elsewhere = endpoint.seen_at.filter(|_| endpoint.missed >= MISSES);
+        let turn = endpoint.missed.wrapping_add(u8::from(self.cluster.round().is_multiple_of(2)));
+        elsewhere.filter(|_| turn.is_multiple_of(2)).unwrap_or(endpoint.address)
     }
 
     /// How long an answer may take before the attempt counts as failed.
@@ -186,6 +228,7 @@ impl Gossiper {
     pub(super) fn fail_exchanges(&mut self, now: Time) {
         for exchange in self.exchanges.fail(now.moment) {
             if let Some(id) = exchange.with {
+                self.miss(id, exchange.to);
                 self.suspect(now, id, exchange.sent);
             }
         }
@@ -236,7 +279,9 @@ impl Gossiper {
         if let Some(suspicion) = self.pulse_mut(id).and_then(|pulse| pulse.suspicion.as_mut()) {
             suspicion.next = None;
         }
-        self.gossip_with(now, id);
+        if self.contacts.allows(id) {
+            self.probe(now, id);
+        }
     }
 
     /// Convicts whom the evidence is enough against.
@@ -302,9 +347,14 @@ impl Gossiper {
         self.config.threshold * (1.0 + 2.0 * share.min(1.0))
     }
 
-    /// The interval at which heads of one node can be expected: the round's, or as the budget of heads gives it.
+    /// The interval at which heads of one node can be expected: the round's, or as the budget of heads gives it. A push
+    /// brings no answer, which would have some, too.
     pub(super) fn floor(&self) -> Duration {
-        let budget = 2 * self.config.fanout * self.config.heads;
+        let messages = match self.config.mode {
+            Mode::Push => 1,
+            Mode::PushPull | Mode::Pull => 2,
+        };
+        let budget = messages * self.config.fanout * self.config.heads;
         let rounds = self.liveness.live().len().div_ceil(budget).max(1);
         self.config.interval * u32::try_from(rounds).unwrap_or(u32::MAX)
     }

@@ -19,11 +19,6 @@ impl Writer {
         self.0
     }
 
-    /// How many bytes were written.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// One byte.
     pub fn byte(&mut self, byte: u8) {
         self.0.push(byte);
@@ -59,9 +54,14 @@ impl Writer {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Writes over the bytes at `place`, which were written before.
-    pub(super) fn patch(&mut self, place: usize, bytes: &[u8]) {
-        self.0[place..place + bytes.len()].copy_from_slice(bytes);
+    /// A tag, a length, and what `content` writes.
+    pub(super) fn section(&mut self, tag: u8, content: impl FnOnce(&mut Self)) {
+        self.0.push(tag);
+        let start = self.0.len();
+        content(self);
+        let mut len = Self::default();
+        len.varint((self.0.len() - start) as u64);
+        self.0.splice(start..start, len.0);
     }
 }
 
@@ -98,9 +98,13 @@ impl<'a> Reader<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+        self.array_ref().copied()
+    }
+
+    pub(super) fn array_ref<const N: usize>(&mut self) -> Result<&'a [u8; N], WireError> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(WireError::Truncated)?;
         self.0 = rest;
-        Ok(*taken)
+        Ok(taken)
     }
 
     /// One byte.

@@ -1,25 +1,32 @@
 //! Messages as bytes: a frame with a checksum that the cluster's name is part of, around tagged sections.
 //!
 //! ```text
-//! 'T'  version  kind  cluster tag (4)  CRC-32 (4)  section*
-//! section = tag (1)  length (2)  content
+//! 'T'  version  highest version  kind  cluster tag (4)  CRC-32 (4)  section*
+//! section = tag (1)  length  content
 //! ```
 //!
-//! The tag tells messages of other clusters from damaged ones; the checksum runs over a longer hash of the cluster's
-//! name, the version, the kind and all sections. Sections come by rising tag, each at most once; those
-//! above the last known tag are skipped, so that later releases can add some. Everything else that is not exactly as the encoder would write it is an error, no number is
-//! believed before it is checked, and nothing is allocated that the bytes at hand have not paid for.
+//! The cluster's tag tells messages of other clusters from damaged ones; the checksum runs over a longer hash of the
+//! cluster's name, both versions, the kind and all sections. A message is written in one version, and names the highest
+//! that its sender reads: two nodes speak the lower of theirs, and the first one until they know. Sections come by
+//! rising tag, each at most once; those above the last known tag are skipped, so that later releases can add some.
+//! Everything else that is not exactly as the encoder would write it is an error, no number is believed before it is
+//! checked, and nothing is allocated that the bytes at hand have not paid for.
+//!
+//! On a stream, a message has its length in front, in four bytes: see [`Frames`].
 
 mod bytes;
+mod frames;
 mod parts;
 pub(crate) mod size;
 
 pub use bytes::{Reader, Writer};
+pub use frames::{Frames, frame};
 pub use parts::{read_addresses, read_entry, write_addresses, write_entry};
+pub(crate) use parts::{read_one_delta, write_one_delta};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::message::{Ack, Body, Message, Refusal, Syn};
+use crate::message::{Ack, Body, Cookie, Fetch, Instance, Message, News, Push, Refusal, Syn};
 use crate::summary::Summary;
 use crate::time::WallClock;
 
@@ -34,6 +41,13 @@ const ACK2: u8 = 3;
 const REFUSAL: u8 = 4;
 const HELP: u8 = 5;
 const REPORT: u8 = 6;
+const PULL: u8 = 7;
+const PUSH: u8 = 8;
+const FETCH: u8 = 9;
+const FETCH_PIECES: u8 = 10;
+const PIECE: u8 = 11;
+const WHO: u8 = 12;
+const NAMESAKE: u8 = 13;
 
 const SENDER: u8 = 1;
 const EXCHANGE: u8 = 2;
@@ -45,8 +59,13 @@ const DELTAS: u8 = 7;
 const CLOCK: u8 = 8;
 const OTHERS: u8 = 9;
 const EVIDENCE: u8 = 10;
+const LARGE: u8 = 11;
+const MUCH: u8 = 12;
+const COOKIE: u8 = 13;
+const PIECES: u8 = 14;
+const WHOSE: u8 = 15;
 /// The highest tag that this release knows; later ones add above it.
-const LAST: u8 = EVIDENCE;
+const LAST: u8 = WHOSE;
 
 /// Why bytes are no message for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +82,9 @@ pub enum WireError {
     /// The checksum does not fit: they were changed on the way.
     #[error("the checksum does not fit: the message was damaged")]
     Checksum,
+    /// They are longer than any message that is expected here.
+    #[error("the message is longer than is allowed")]
+    TooLong,
     /// They end too soon.
     #[error("the message ends too soon")]
     Truncated,
@@ -79,6 +101,7 @@ impl WireError {
             Self::Version(_) => "version",
             Self::Cluster => "cluster",
             Self::Checksum => "checksum",
+            Self::TooLong => "too_large",
             Self::Alien | Self::Truncated | Self::Malformed(_) => "malformed",
         }
     }
@@ -103,9 +126,9 @@ impl Seal {
         Self { tag: *tag, salted }
     }
 
-    fn checksum(&self, kind: u8, sections: &[u8]) -> [u8; 4] {
+    fn checksum(&self, head: &[u8], sections: &[u8]) -> [u8; 4] {
         let mut hasher = self.salted.clone();
-        hasher.update(&[PROTOCOL_VERSION, kind]);
+        hasher.update(head);
         hasher.update(sections);
         hasher.finalize().to_be_bytes()
     }
@@ -115,14 +138,21 @@ impl Seal {
     pub fn encode(&self, message: &Message) -> Vec<u8> {
         let mut out = Writer::over(Vec::with_capacity(256));
         let kind = match &message.body {
+            Body::Syn(syn) if syn.is_pull => PULL,
             Body::Syn(_) => SYN,
             Body::Ack(_) => ACK,
             Body::Ack2(_) => ACK2,
             Body::Refusal(_) => REFUSAL,
             Body::Help(_) => HELP,
             Body::Report(_) => REPORT,
+            Body::Push(_) => PUSH,
+            Body::Fetch(_) => FETCH,
+            Body::FetchPieces(_) => FETCH_PIECES,
+            Body::Piece(_) => PIECE,
+            Body::Who(_) => WHO,
+            Body::Namesake(_) => NAMESAKE,
         };
-        out.raw(&[MAGIC, PROTOCOL_VERSION, kind]);
+        out.raw(&[MAGIC, PROTOCOL_VERSION, PROTOCOL_VERSION, kind]);
         out.raw(&self.tag);
         out.raw(&[0; 4]);
         write_sections(&mut out, message);
@@ -135,8 +165,8 @@ impl Seal {
     /// for a message stays as it is.
     pub fn reseal(&self, bytes: &mut [u8]) {
         let Some((frame, sections)) = bytes.split_at_mut_checked(size::FRAME) else { return };
-        let checksum = self.checksum(frame[2], sections);
-        frame[7..].copy_from_slice(&checksum);
+        let checksum = self.checksum(&frame[1..4], sections);
+        frame[8..].copy_from_slice(&checksum);
     }
 
     /// The message that `bytes` are.
@@ -148,78 +178,96 @@ impl Seal {
         if frame.byte()? != MAGIC {
             return Err(WireError::Alien);
         }
-        let version = frame.byte()?;
+        let head @ &[version, highest, kind] = frame.array_ref()?;
         if version != PROTOCOL_VERSION {
             return Err(WireError::Version(version));
         }
-        let kind = frame.byte()?;
         if frame.raw(4)? != self.tag {
             return Err(WireError::Cluster);
         }
         let checksum = frame.raw(4)?;
         let sections = frame.raw(frame.len())?;
-        if checksum != self.checksum(kind, sections) {
+        if checksum != self.checksum(head, sections) {
             return Err(WireError::Checksum);
+        }
+        if highest < version {
+            return Err(WireError::Malformed("a version that its sender does not read"));
         }
         read_message(kind, Sections(Reader::new(sections)))
     }
 }
 
 fn write_sections(out: &mut Writer, message: &Message) {
-    section(out, SENDER, |out| parts::write_sender(out, &message.sender));
-    section(out, EXCHANGE, |out| out.half(message.exchange));
+    out.section(SENDER, |out| parts::write_sender(out, &message.sender));
+    out.section(EXCHANGE, |out| out.half(message.exchange));
     match &message.body {
         Body::Syn(syn) => {
-            section(out, SUMMARY, |out| out.word(syn.summary.0));
+            out.section(SUMMARY, |out| out.word(syn.summary.0));
             some_section(out, HEADS, &syn.heads, parts::write_heads);
             some_section(out, LINES, &syn.lines, parts::write_lines);
-            if let Some(window) = &syn.window {
-                section(out, WINDOW, |out| parts::write_window(out, window));
-            }
+            some_section(out, WINDOW, syn.window.as_slice(), parts::write_windows);
             some_section(out, EVIDENCE, &syn.evidence, parts::write_evidence);
+            some_section(out, COOKIE, syn.cookie.as_slice(), parts::write_cookies);
         }
         Body::Ack(ack) => {
-            section(out, SUMMARY, |out| out.word(ack.summary.0));
+            out.section(SUMMARY, |out| out.word(ack.summary.0));
             some_section(out, HEADS, &ack.heads, parts::write_heads);
             some_section(out, LINES, &ack.lines, parts::write_lines);
             some_section(out, DELTAS, &ack.deltas, parts::write_deltas);
             some_section(out, EVIDENCE, &ack.evidence, parts::write_evidence);
+            some_section(out, LARGE, &ack.large, parts::write_lines);
+            some_section(out, MUCH, if ack.has_much { &[()] } else { &[] }, |_, _| {});
+            some_section(out, COOKIE, ack.cookie.as_slice(), parts::write_cookies);
         }
-        Body::Ack2(deltas) => some_section(out, DELTAS, deltas, parts::write_deltas),
+        Body::Ack2(news) => {
+            some_section(out, DELTAS, &news.deltas, parts::write_deltas);
+            some_section(out, LARGE, &news.large, parts::write_lines);
+        }
+        Body::Push(push) => {
+            out.section(SUMMARY, |out| out.word(push.summary.0));
+            some_section(out, HEADS, &push.heads, parts::write_heads);
+            some_section(out, LINES, &push.lines, parts::write_lines);
+            some_section(out, WINDOW, push.window.as_slice(), parts::write_windows);
+            some_section(out, DELTAS, &push.deltas, parts::write_deltas);
+            some_section(out, EVIDENCE, &push.evidence, parts::write_evidence);
+            some_section(out, LARGE, &push.large, parts::write_lines);
+        }
         Body::Refusal(refusal) => {
-            section(out, CLOCK, |out| out.varint(refusal.clock.0));
+            out.section(CLOCK, |out| out.varint(refusal.clock.0));
             some_section(out, OTHERS, &refusal.others, write_addresses);
         }
         Body::Help(evidence) | Body::Report(evidence) => {
-            section(out, EVIDENCE, |out| parts::write_evidence(out, std::slice::from_ref(evidence)));
+            out.section(EVIDENCE, |out| parts::write_evidence(out, std::slice::from_ref(evidence)));
         }
+        Body::Fetch(fetch) => {
+            some_section(out, LINES, &fetch.lines, parts::write_lines);
+            some_section(out, WINDOW, fetch.window.as_slice(), parts::write_windows);
+        }
+        Body::FetchPieces(fetch) => out.section(PIECES, |out| parts::write_fetch_pieces(out, fetch)),
+        Body::Piece(piece) => out.section(PIECES, |out| parts::write_piece(out, piece)),
+        Body::Who(instance) => out.section(WHOSE, |out| out.word(instance.0)),
+        Body::Namesake(namesake) => out.section(WHOSE, |out| parts::write_namesake(out, namesake)),
     }
 }
 
 fn some_section<T>(out: &mut Writer, tag: u8, items: &[T], write: impl FnOnce(&mut Writer, &[T])) {
     if !items.is_empty() {
-        section(out, tag, |out| write(out, items));
+        out.section(tag, |out| write(out, items));
     }
-}
-
-fn section(out: &mut Writer, tag: u8, content: impl FnOnce(&mut Writer)) {
-    out.raw(&[tag, 0, 0]);
-    let start = out.len();
-    content(out);
-    let len = u16::try_from(out.len() - start).expect("a section is smaller than a datagram");
-    out.patch(start - 2, &len.to_be_bytes());
 }
 
 fn read_message(kind: u8, mut sections: Sections<'_>) -> Result<Message, WireError> {
     let sender = sections.required(SENDER, parts::read_sender)?;
     let exchange = sections.required(EXCHANGE, Reader::half)?;
     let body = match kind {
-        SYN => Body::Syn(Syn {
+        SYN | PULL => Body::Syn(Syn {
+            is_pull: kind == PULL,
             summary: Summary(sections.required(SUMMARY, Reader::word)?),
             heads: sections.optional(HEADS, parts::read_heads)?.unwrap_or_default(),
             lines: sections.optional(LINES, parts::read_lines)?.unwrap_or_default(),
             window: sections.optional(WINDOW, parts::read_window)?,
             evidence: sections.optional(EVIDENCE, parts::read_evidence)?.unwrap_or_default(),
+            cookie: sections.optional(COOKIE, Reader::word)?.map(Cookie),
         }),
         ACK => Body::Ack(Ack {
             summary: Summary(sections.required(SUMMARY, Reader::word)?),
@@ -227,14 +275,37 @@ fn read_message(kind: u8, mut sections: Sections<'_>) -> Result<Message, WireErr
             lines: sections.optional(LINES, parts::read_lines)?.unwrap_or_default(),
             deltas: sections.optional(DELTAS, parts::read_deltas)?.unwrap_or_default(),
             evidence: sections.optional(EVIDENCE, parts::read_evidence)?.unwrap_or_default(),
+            large: sections.optional(LARGE, parts::read_lines)?.unwrap_or_default(),
+            has_much: sections.optional(MUCH, |_| Ok(()))?.is_some(),
+            cookie: sections.optional(COOKIE, Reader::word)?.map(Cookie),
         }),
-        ACK2 => Body::Ack2(sections.optional(DELTAS, parts::read_deltas)?.unwrap_or_default()),
+        ACK2 => Body::Ack2(News {
+            deltas: sections.optional(DELTAS, parts::read_deltas)?.unwrap_or_default(),
+            large: sections.optional(LARGE, parts::read_lines)?.unwrap_or_default(),
+        }),
+        PUSH => Body::Push(Push {
+            summary: Summary(sections.required(SUMMARY, Reader::word)?),
+            heads: sections.optional(HEADS, parts::read_heads)?.unwrap_or_default(),
+            lines: sections.optional(LINES, parts::read_lines)?.unwrap_or_default(),
+            window: sections.optional(WINDOW, parts::read_window)?,
+            deltas: sections.optional(DELTAS, parts::read_deltas)?.unwrap_or_default(),
+            evidence: sections.optional(EVIDENCE, parts::read_evidence)?.unwrap_or_default(),
+            large: sections.optional(LARGE, parts::read_lines)?.unwrap_or_default(),
+        }),
         REFUSAL => Body::Refusal(Refusal {
             clock: WallClock(sections.required(CLOCK, Reader::varint)?),
             others: sections.optional(OTHERS, read_addresses)?.unwrap_or_default(),
         }),
         HELP => Body::Help(sections.required(EVIDENCE, parts::read_one_evidence)?),
         REPORT => Body::Report(sections.required(EVIDENCE, parts::read_one_evidence)?),
+        FETCH => Body::Fetch(Fetch {
+            lines: sections.optional(LINES, parts::read_lines)?.unwrap_or_default(),
+            window: sections.optional(WINDOW, parts::read_window)?,
+        }),
+        FETCH_PIECES => Body::FetchPieces(sections.required(PIECES, parts::read_fetch_pieces)?),
+        PIECE => Body::Piece(sections.required(PIECES, parts::read_piece)?),
+        WHO => Body::Who(Instance(sections.required(WHOSE, Reader::word)?)),
+        NAMESAKE => Body::Namesake(sections.required(WHOSE, parts::read_namesake)?),
         _ => return Err(WireError::Malformed("an unknown kind")),
     };
     sections.finish()?;
@@ -285,6 +356,5 @@ impl<'a> Sections<'a> {
 }
 
 fn next_content<'a>(bytes: &mut Reader<'a>) -> Result<Reader<'a>, WireError> {
-    let len = usize::from(bytes.quarter()?);
-    Ok(Reader::new(bytes.raw(len)?))
+    Ok(Reader::new(bytes.counted()?))
 }

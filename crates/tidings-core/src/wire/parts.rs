@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::{Reader, WireError, Writer, size};
 use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Value};
-use crate::message::{Evidence, HeadLine, Line, Sender, Window};
+use crate::message::{
+    Cookie, Evidence, FetchPieces, HeadLine, Instance, Line, Namesake, Piece, Sender, Window,
+};
 use crate::name::{NodeId, NodeName};
 use crate::version::{Generation, Head, Heartbeat, Version};
 
@@ -95,9 +97,7 @@ pub(super) fn read_evidence(bytes: &mut Reader<'_>) -> Result<Vec<Evidence>, Wir
         let (age, since, until) = (age()?, age()?, age()?);
         let accusers = (0..bytes.count(9)?).map(|_| {
             let accuser = NodeId(bytes.word()?);
-            let failed =
-                u32::try_from(bytes.varint()?).map_err(|_| WireError::Malformed("attempts without end"))?;
-            Ok((accuser, failed))
+            Ok((accuser, read_half(bytes)?))
         });
         let accusers = accusers.collect::<Result<_, _>>()?;
         Ok(Evidence { head: HeadLine { id, generation, heartbeat, age }, since, until, accusers })
@@ -113,28 +113,96 @@ pub(super) fn read_one_evidence(bytes: &mut Reader<'_>) -> Result<Evidence, Wire
 
 pub(super) fn write_lines(out: &mut Writer, lines: &[Line]) {
     out.varint(lines.len() as u64);
-    for line in lines {
-        out.word(line.id.0);
-        out.varint(line.generation.0);
-        out.varint(line.max.0);
-    }
+    lines.iter().for_each(|line| write_line(out, line));
 }
 
 pub(super) fn read_lines(bytes: &mut Reader<'_>) -> Result<Vec<Line>, WireError> {
     let count = bytes.count(10)?;
-    let mut read_line = || {
-        let id = NodeId(bytes.word()?);
-        let line = Line { id, generation: Generation(bytes.varint()?), max: Version(bytes.varint()?) };
-        let unknown = line.known().is_none() && line.max > Version(0);
-        if unknown { Err(WireError::Malformed("a version of an unknown owner")) } else { Ok(line) }
-    };
-    (0..count).map(|_| read_line()).collect()
+    (0..count).map(|_| read_line(bytes)).collect()
 }
 
-pub(super) fn write_window(out: &mut Writer, window: &Window) {
-    out.word(window.first.0);
-    out.word(window.last.0);
-    write_lines(out, &window.lines);
+/// At most one window.
+pub(super) fn write_windows(out: &mut Writer, windows: &[Window]) {
+    for window in windows {
+        out.word(window.first.0);
+        out.word(window.last.0);
+        write_lines(out, &window.lines);
+    }
+}
+
+/// At most one cookie.
+pub(super) fn write_cookies(out: &mut Writer, cookies: &[Cookie]) {
+    cookies.iter().for_each(|cookie| out.word(cookie.0));
+}
+
+fn write_line(out: &mut Writer, line: &Line) {
+    out.word(line.id.0);
+    out.varint(line.generation.0);
+    out.varint(line.max.0);
+}
+
+fn read_line(bytes: &mut Reader<'_>) -> Result<Line, WireError> {
+    let id = NodeId(bytes.word()?);
+    let line = Line { id, generation: Generation(bytes.varint()?), max: Version(bytes.varint()?) };
+    let unknown = line.known().is_none() && line.max > Version(0);
+    if unknown { Err(WireError::Malformed("a version of an unknown owner")) } else { Ok(line) }
+}
+
+/// A number of at most 32 bits.
+fn read_half(bytes: &mut Reader<'_>) -> Result<u32, WireError> {
+    u32::try_from(bytes.varint()?).map_err(|_| WireError::Malformed("a number above 32 bits"))
+}
+
+pub(super) fn write_fetch_pieces(out: &mut Writer, fetch: &FetchPieces) {
+    write_line(out, &fetch.line);
+    out.varint(fetch.offset.into());
+    out.varint(fetch.count.into());
+}
+
+pub(super) fn read_fetch_pieces(bytes: &mut Reader<'_>) -> Result<FetchPieces, WireError> {
+    Ok(FetchPieces { line: read_line(bytes)?, offset: read_half(bytes)?, count: read_half(bytes)? })
+}
+
+pub(super) fn write_piece(out: &mut Writer, piece: &Piece) {
+    write_line(out, &piece.line);
+    out.varint(piece.total.into());
+    out.half(piece.checksum);
+    out.varint(piece.offset.into());
+    out.counted(&piece.bytes);
+}
+
+pub(super) fn read_piece(bytes: &mut Reader<'_>) -> Result<Piece, WireError> {
+    let (line, total, checksum, offset) =
+        (read_line(bytes)?, read_half(bytes)?, bytes.half()?, read_half(bytes)?);
+    let bytes = bytes.counted()?.to_vec();
+    let end = u64::from(offset) + bytes.len() as u64;
+    if bytes.is_empty() || end > total.into() {
+        return Err(WireError::Malformed("a piece beyond the whole"));
+    }
+    Ok(Piece { line, total, checksum, offset, bytes })
+}
+
+pub(super) fn write_namesake(out: &mut Writer, namesake: &Namesake) {
+    match namesake {
+        Namesake::Nobody => out.byte(0),
+        Namesake::Me(instance) => {
+            out.byte(1);
+            out.word(instance.0);
+        }
+        Namesake::At(address) => {
+            out.byte(2);
+            write_address(out, *address);
+        }
+    }
+}
+
+pub(super) fn read_namesake(bytes: &mut Reader<'_>) -> Result<Namesake, WireError> {
+    match bytes.byte()? {
+        0 => Ok(Namesake::Nobody),
+        1 => bytes.word().map(|word| Namesake::Me(Instance(word))),
+        2 => read_address(bytes).map(Namesake::At),
+        _ => Err(WireError::Malformed("an unknown kind of namesake")),
+    }
 }
 
 pub(super) fn read_window(bytes: &mut Reader<'_>) -> Result<Window, WireError> {
@@ -159,6 +227,20 @@ pub(super) fn write_deltas(out: &mut Writer, deltas: &[Delta]) {
 pub(super) fn read_deltas(bytes: &mut Reader<'_>) -> Result<Vec<Delta>, WireError> {
     let count = bytes.count(15)?;
     (0..count).map(|_| read_delta(bytes)).collect()
+}
+
+/// A delta by itself, as bytes.
+pub(crate) fn write_one_delta(delta: &Delta) -> Vec<u8> {
+    let mut out = Writer::default();
+    write_delta(&mut out, delta);
+    out.into_bytes()
+}
+
+/// The delta that `bytes` are, and nothing else.
+pub(crate) fn read_one_delta(bytes: &[u8]) -> Result<Delta, WireError> {
+    let mut bytes = Reader::new(bytes);
+    let delta = read_delta(&mut bytes)?;
+    if bytes.is_empty() { Ok(delta) } else { Err(WireError::Malformed("a delta with a rest")) }
 }
 
 fn write_delta(out: &mut Writer, delta: &Delta) {

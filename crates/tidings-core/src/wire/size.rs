@@ -8,19 +8,25 @@ use crate::message::{Evidence, HeadLine, Line};
 use crate::version::Version;
 
 /// The frame around a message.
-pub(crate) const FRAME: usize = 11;
-/// What a section takes besides its content.
-pub(crate) const SECTION: usize = 3;
+pub(crate) const FRAME: usize = 12;
+/// The most that a section of a datagram takes besides its content.
+pub(crate) const SECTION: usize = 4;
 /// The sender, the exchange and the summary, with their sections.
 pub(crate) const GREETING: usize = FRAME + (SECTION + 8 + 3 * VARINT) + (SECTION + 4) + (SECTION + 8);
 /// The longest varint.
 pub(crate) const VARINT: usize = 10;
-/// The longest count of things in a datagram.
-pub(crate) const COUNT: usize = 3;
+/// The longest count of things in a message.
+pub(crate) const COUNT: usize = 4;
+/// The longest line.
+pub(crate) const LONGEST_LINE: usize = 8 + 2 * VARINT;
 /// A window's bounds and count, with the section.
 pub(crate) const WINDOW: usize = SECTION + 16 + COUNT;
 /// A list's count, with the section.
 pub(crate) const LIST: usize = SECTION + COUNT;
+/// A cookie, with the section.
+pub(crate) const COOKIE: usize = SECTION + 8;
+/// What a piece takes beside its bytes, with the section.
+pub(crate) const PIECE: usize = SECTION + 8 + 6 * VARINT;
 
 /// The bytes of a varint.
 pub(crate) const fn varint(number: u64) -> usize {
@@ -87,9 +93,11 @@ pub(crate) fn delta(delta: &Delta) -> usize {
     sum
 }
 
+/// The most bytes that any delta takes beside its entries.
+pub(crate) const LARGEST_DELTA: usize = 8 + 1 + 5 * VARINT + COUNT + LARGEST_INTRODUCTION;
+const LARGEST_INTRODUCTION: usize = 1 + 64 + 19 + 2 * VARINT;
+
 /// The bytes that the entries of one version may take, so that they fit a datagram whatever else is in it.
 pub(crate) const fn room_for_a_version(datagram: usize) -> usize {
-    const LARGEST_INTRODUCTION: usize = 1 + 64 + 19 + 2 * VARINT;
-    const DELTA: usize = 8 + 1 + 5 * VARINT + COUNT + LARGEST_INTRODUCTION;
-    datagram - (GREETING + 3 * LIST + VARINT + DELTA)
+    datagram - (GREETING + 4 * LIST + VARINT + SECTION + COOKIE + LARGEST_DELTA)
 }

@@ -8,9 +8,10 @@ use proptest::option;
 use proptest::prelude::*;
 use tidings_core::wire::WireError;
 use tidings_core::{
-    Ack, Body, Config, Delta, Entry, Evidence, Generation, Gossiper, Head, HeadLine, Heartbeat, Identity,
-    Introduction, Key, Line, Message, Moment, NodeId, NodeName, Refusal, Seal, Sender, Span, Summary, Syn,
-    Time, Value, Version, WallClock, Window,
+    Ack, Body, Config, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Gossiper, Head,
+    HeadLine, Heartbeat, Identity, Instance, Introduction, Key, Line, Message, Mode, Moment, Namesake, News,
+    NodeId, NodeName, Peer, Piece, Push, Refusal, Seal, Sender, Span, Summary, Syn, Time, Transmit, Value,
+    Version, WallClock, Window,
 };
 
 fn line() -> impl Strategy<Value = Line> {
@@ -104,19 +105,43 @@ fn message() -> impl Strategy<Value = Message> {
     let sender = (any::<u64>(), head(), any::<u64>());
     let sender = sender.prop_map(|(id, head, max)| Sender { id: NodeId(id), head, max: Version(max) });
     let signs = || (vec(head_line(), 0..9), vec(evidence(), 0..3));
-    let syn = (any::<u64>(), signs(), vec(line(), 0..9), option::of(window()));
-    let syn = syn.prop_map(|(s, (heads, evidence), lines, window)| {
-        Body::Syn(Syn { summary: Summary(s), heads, evidence, lines, window })
+    let lines = || vec(line(), 0..9);
+    let cookie = || option::of(any::<u64>().prop_map(Cookie));
+    let syn = (any::<bool>(), any::<u64>(), signs(), lines(), option::of(window()), cookie());
+    let syn = syn.prop_map(|(is_pull, s, (heads, evidence), lines, window, cookie)| {
+        Body::Syn(Syn { is_pull, summary: Summary(s), heads, evidence, lines, window, cookie })
     });
-    let ack = (any::<u64>(), signs(), vec(line(), 0..9), vec(delta(), 0..4));
-    let ack = ack.prop_map(|(s, (heads, evidence), lines, deltas)| {
-        Body::Ack(Ack { summary: Summary(s), heads, evidence, lines, deltas })
+    let ack = (any::<u64>(), signs(), lines(), vec(delta(), 0..4), lines(), any::<bool>(), cookie());
+    let ack = ack.prop_map(|(s, (heads, evidence), lines, deltas, large, has_much, cookie)| {
+        Body::Ack(Ack { summary: Summary(s), heads, evidence, lines, deltas, large, has_much, cookie })
     });
-    let ack2 = vec(delta(), 0..4).prop_map(Body::Ack2);
+    let ack2 = (vec(delta(), 0..4), lines()).prop_map(|(deltas, large)| Body::Ack2(News { deltas, large }));
+    let push = (any::<u64>(), signs(), lines(), option::of(window()), vec(delta(), 0..4), lines());
+    let push = push.prop_map(|(s, (heads, evidence), lines, window, deltas, large)| {
+        Body::Push(Push { summary: Summary(s), heads, evidence, lines, window, deltas, large })
+    });
+    let fetch = (lines(), option::of(window()));
+    let fetch = fetch.prop_map(|(lines, window)| Body::Fetch(Fetch { lines, window }));
+    let fetch_pieces = (line(), any::<u32>(), any::<u32>());
+    let fetch_pieces =
+        fetch_pieces.prop_map(|(line, offset, count)| Body::FetchPieces(FetchPieces { line, offset, count }));
+    let piece = (line(), any::<u32>(), 0..1_000_u32, 0..1_000_u32, vec(any::<u8>(), 1..40));
+    let piece = piece.prop_map(|(line, checksum, offset, more, bytes)| {
+        let total = offset + u32::try_from(bytes.len()).unwrap() + more;
+        Body::Piece(Piece { line, total, checksum, offset, bytes })
+    });
+    let who = any::<u64>().prop_map(|word| Body::Who(Instance(word)));
+    let namesake = prop_oneof![
+        any::<u64>().prop_map(|word| Namesake::Me(Instance(word))),
+        address().prop_map(Namesake::At),
+        Just(Namesake::Nobody),
+    ];
+    let streams = prop_oneof![fetch, fetch_pieces, piece];
+    let names = prop_oneof![who, namesake.prop_map(Body::Namesake)];
     let refusal = (any::<u64>(), vec(address(), 0..4))
         .prop_map(|(clock, others)| Body::Refusal(Refusal { clock: WallClock(clock), others }));
     let (help, report) = (evidence().prop_map(Body::Help), evidence().prop_map(Body::Report));
-    (sender, any::<u32>(), prop_oneof![syn, ack, ack2, refusal, help, report])
+    (sender, any::<u32>(), prop_oneof![syn, ack, ack2, push, refusal, help, report, streams, names])
         .prop_map(|(sender, exchange, body)| Message { sender, exchange, body })
 }
 
@@ -124,9 +149,16 @@ fn now() -> Time {
     Time { moment: Moment::from_micros(5_000_000), wall: WallClock(1_800_000_000_000) }
 }
 
-fn gossiper(datagram: usize) -> Gossiper {
+fn gossiper(datagram: usize, mode: Mode) -> Gossiper {
     let me = Identity { name: NodeName::new("me").unwrap(), address: ([10, 0, 0, 1], 1).into(), saved: None };
-    Gossiper::new(Config { datagram, ..Config::new("test") }, me, 1, now()).unwrap()
+    let mut node = Gossiper::new(Config { datagram, mode, ..Config::new("test") }, me, 1, now()).unwrap();
+    node.handle_timeout(now());
+    assert!(node.has_begun());
+    node
+}
+
+fn mode() -> impl Strategy<Value = Mode> {
+    prop_oneof![Just(Mode::PushPull), Just(Mode::Push), Just(Mode::Pull)]
 }
 
 proptest! {
@@ -166,21 +198,29 @@ proptest! {
         message in message(),
         changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         tail in vec(any::<u8>(), 0..6),
+        mode in mode(),
     ) {
         let seal = Seal::new("test");
         let mut bytes = seal.encode(&message);
         bytes.extend(tail);
         for (at, byte) in changes {
-            let at = 11 + at.index(bytes.len() - 11);
+            let at = 12 + at.index(bytes.len() - 12);
             bytes[at] = byte;
         }
         seal.reseal(&mut bytes);
         if let Ok(message) = seal.decode(&bytes) {
-            let mut node = gossiper(1_200);
-            let _ = node.handle_message(now(), ([10, 0, 0, 9], 9).into(), message);
+            let mut node = gossiper(1_200, mode);
+            let from = ([10, 0, 0, 9], 9).into();
+            let _ = node.handle_message(now(), Peer::Datagram { from, len: bytes.len() }, message.clone());
+            let mut paid = 0;
             while let Some(answer) = node.poll_transmit() {
-                prop_assert!(seal.encode(&answer.message).len() <= 1_200);
+                let Transmit::Datagram { to, message } = answer else { continue };
+                prop_assert!(seal.encode(&message).len() <= 1_200);
+                paid += if to == from { seal.encode(&message).len() } else { 0 };
             }
+            prop_assert!(paid <= 3 * bytes.len(), "{} for {} bytes of {:?}", paid, bytes.len(), message);
+            let stream = node.handle_stream(now()).unwrap();
+            let _ = node.handle_message(now(), Peer::Stream { stream, len: bytes.len() }, message);
         }
     }
 
@@ -190,9 +230,11 @@ proptest! {
         told in vec(delta(), 0..60),
         asked in vec(message(), 1..6),
         datagram in 512..1_500_usize,
+        mode in mode(),
     ) {
         let (seal, from) = (Seal::new("test"), SocketAddr::from(([10, 0, 0, 9], 9)));
-        let mut node = gossiper(datagram);
+        let peer = Peer::Datagram { from, len: 65_000 };
+        let mut node = gossiper(datagram, mode);
         let believable = |mut message: Message| {
             message.sender.head = Head { generation: Generation(1_799_999_999_999), heartbeat: Heartbeat(1) };
             message.sender.max = Version(9);
@@ -204,18 +246,19 @@ proptest! {
                 delta.owner = who.name.id();
                 who.heartbeat = Heartbeat(7);
             }
-            let message = Message { sender: asked[0].sender, exchange: 1, body: Body::Ack2(vec![delta]) };
-            let _ = node.handle_message(now(), from, believable(message));
+            let message = Message { sender: asked[0].sender, exchange: 1, body: Body::Ack2(News { deltas: vec![delta], large: Vec::new() }) };
+            let _ = node.handle_message(now(), peer, believable(message));
         }
         for message in asked {
-            let _ = node.handle_message(now(), from, believable(message));
+            let _ = node.handle_message(now(), peer, believable(message));
         }
         node.handle_seeds(now(), vec![from]);
         node.handle_timeout(now());
         let mut answers = 0;
         while let Some(answer) = node.poll_transmit() {
-            let len = seal.encode(&answer.message).len();
-            prop_assert!(len <= datagram, "{} of {} bytes: {:?}", len, datagram, answer.message);
+            let Transmit::Datagram { message, .. } = answer else { continue };
+            let len = seal.encode(&message).len();
+            prop_assert!(len <= datagram, "{} of {} bytes: {:?}", len, datagram, message);
             answers += 1;
         }
         prop_assert!(answers > 0);
@@ -231,9 +274,9 @@ fn sections_that_are_not_known_are_skipped() {
         head: Head { generation: Generation(2), heartbeat: Heartbeat(3) },
         max: Version(4),
     };
-    let message = Message { sender, exchange: 5, body: Body::Ack2(Vec::new()) };
+    let message = Message { sender, exchange: 5, body: Body::Ack2(News::default()) };
     let mut bytes = seal.encode(&message);
-    bytes.extend([200, 0, 2, 7, 7]);
+    bytes.extend([200, 2, 7, 7]);
     seal.reseal(&mut bytes);
     assert_eq!(seal.decode(&bytes), Ok(message));
 }

@@ -7,33 +7,6 @@ use tidings_sim::{Share, Simulation};
 use crate::{MINUTE, SECOND, cluster, config, text};
 
 #[test]
-fn two_nodes_whose_difference_fits_are_equal_after_one_exchange() {
-    let mut sim = Simulation::new(1);
-    let ann = sim.start("ann", config(), &[]);
-    sim.set(ann, "color", "green");
-    sim.set(ann, "shape", "round");
-    let bob = sim.start("bob", config(), &[ann]);
-    sim.set(bob, "size", "small");
-    sim.until(SECOND, |sim| sim.counts().ack2s == 1).expect("an exchange of three messages");
-    sim.run(Duration::from_millis(1));
-    assert_eq!(sim.counts().messages(), 3);
-    assert!(sim.is_equal());
-}
-
-#[test]
-fn equal_nodes_need_two_messages() {
-    let mut sim = Simulation::new(2);
-    let ann = sim.start("ann", config(), &[]);
-    let bob = sim.start("bob", config(), &[ann]);
-    sim.run(3 * SECOND);
-    let before = sim.counts();
-    sim.run(10 * SECOND);
-    let after = sim.counts();
-    assert_eq!((after.syns - before.syns, after.acks - before.acks, after.ack2s - before.ack2s), (20, 20, 0));
-    assert!(sim.core(ann).is_converged() && sim.core(bob).is_converged());
-}
-
-#[test]
 fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
     let run = |seed| {
         let mut sim = Simulation::new(seed);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidings_core::{
     Body, Config, Delta, Entry, EventKind, Evidence, Generation, Head, HeadLine, Heartbeat, Introduction,
-    Key, Line, Message, NodeId, Seal, Sender, Span, Standing, Summary, Syn, Value, Version,
+    Key, Line, Message, News, NodeId, Seal, Sender, Span, Standing, Summary, Syn, Value, Version,
 };
 use tidings_sim::{Place, Simulation};
 
@@ -34,11 +34,10 @@ impl Liar<'_> {
         let (generation, heartbeat, max) = (Generation(generation), Heartbeat(heartbeat), Version(version));
         let heads = vec![HeadLine { id, generation, heartbeat, age: Duration::ZERO }];
         let lines = vec![Line { id, generation, max }];
-        self.tell(Body::Syn(Syn { summary: Summary(1), heads, evidence: Vec::new(), lines, window: None }));
-        self.tell(Body::Ack2(vec![self.delta(subject, generation, heartbeat, max, "forged")]));
-        let (head, summary) = (Head { generation, heartbeat }, Summary(1));
-        let syn = Syn { summary, heads: Vec::new(), evidence: Vec::new(), lines: Vec::new(), window: None };
-        self.tell_as(Sender { id, head, max }, Body::Syn(syn));
+        self.tell(Body::Syn(Syn { heads, lines, ..empty_syn() }));
+        self.tell(Body::Ack2(news(self.delta(subject, generation, heartbeat, max, "forged"))));
+        let head = Head { generation, heartbeat };
+        self.tell_as(Sender { id, head, max }, Body::Syn(empty_syn()));
     }
 
     fn delta(
@@ -56,6 +55,15 @@ impl Liar<'_> {
         let (owner, introduction, span) = (self.sim.name(subject).id(), Some(who), Span::After(Version(0)));
         Delta { owner, generation, introduction, span, through: max, gc: Version(0), max, entries }
     }
+}
+
+fn empty_syn() -> Syn {
+    let (heads, evidence, lines) = (Vec::new(), Vec::new(), Vec::new());
+    Syn { is_pull: false, summary: Summary(1), heads, evidence, lines, window: None, cookie: None }
+}
+
+fn news(delta: Delta) -> News {
+    News { deltas: vec![delta], large: Vec::new() }
 }
 
 /// All are live, all hold the same, and what they write still arrives, also what the slandered node writes.
@@ -168,7 +176,7 @@ fn r09_a_late_departure_of_an_earlier_life_is_void() {
     for &to in &nodes {
         let mut liar = Liar { sim: &mut sim, to };
         let late = liar.delta(nodes[2], old, Heartbeat(1_000), Version(3), "tidings/departed");
-        liar.tell(Body::Ack2(vec![late]));
+        liar.tell(Body::Ack2(news(late)));
     }
     assert!(knows_all(&sim, &nodes));
     all_is_well(&mut sim, &nodes);
@@ -182,7 +190,7 @@ fn a_forged_departure_is_refuted() {
     let generation = sim.core(nodes[2]).generation();
     let mut liar = Liar { sim: &mut sim, to: nodes[0] };
     let forged = liar.delta(nodes[2], generation, Heartbeat(1_000), Version(3), "tidings/departed");
-    liar.tell(Body::Ack2(vec![forged]));
+    liar.tell(Body::Ack2(news(forged)));
     assert_eq!(standing(&sim, nodes[0], nodes[2]), Some(Standing::Departed));
     sim.until(MINUTE, |sim| knows_all(sim, &nodes)).expect("it is still there");
     all_is_well(&mut sim, &nodes);
@@ -207,7 +215,7 @@ fn a_forgery_too_large_to_relay_does_not_stick() {
         } else {
             (forged.span, forged.introduction) = (Span::After(own), None);
         }
-        liar.tell(Body::Ack2(vec![forged]));
+        liar.tell(Body::Ack2(news(forged)));
         assert!(text(&sim, nodes[0], nodes[2], "forged").is_some(), "it is believed at first");
         sim.run(2 * MINUTE);
         all_is_well(&mut sim, &nodes);
@@ -234,7 +242,7 @@ fn evidence_of_strangers_is_not_heard() {
             let (core, name) = (sim.core(liar), sim.name(liar).id());
             let head = Head { generation: core.generation(), heartbeat: core.heartbeat() };
             let member = Sender { id: name, head, max: core.own_version() };
-            let syn = Syn { summary: Summary(1), heads: vec![], evidence, lines: vec![], window: None };
+            let syn = Syn { evidence, ..empty_syn() };
             let mut liar = Liar { sim: &mut sim, to };
             match from_a_member {
                 true => liar.tell_as(member, Body::Syn(syn)),

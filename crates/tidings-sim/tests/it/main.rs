@@ -6,7 +6,10 @@ mod islands;
 mod large;
 mod liveness;
 mod lives;
+mod modes;
+mod neighbours;
 mod spread;
+mod streams;
 
 use std::time::Duration;
 

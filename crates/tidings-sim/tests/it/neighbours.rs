@@ -1,0 +1,107 @@
+//! Nodes that gossip with a few neighbours only, and know everybody's state all the same.
+
+use std::collections::BTreeSet;
+
+use tidings_core::{EventKind, Moment};
+use tidings_sim::{Place, Simulation};
+
+use crate::{MINUTE, SECOND, config, knows_all};
+
+const COUNT: usize = 16;
+
+/// The neighbours of each node.
+type Links = Vec<Vec<usize>>;
+
+fn line() -> Links {
+    let near = |n: usize| n.checked_sub(1).into_iter().chain(Some(n + 1).filter(|&next| next < COUNT));
+    (0..COUNT).map(|n| near(n).collect()).collect()
+}
+
+fn ring() -> Links {
+    (0..COUNT).map(|n| vec![(n + COUNT - 1) % COUNT, (n + 1) % COUNT]).collect()
+}
+
+fn star() -> Links {
+    (0..COUNT).map(|n| if n == 0 { (1..COUNT).collect() } else { vec![0] }).collect()
+}
+
+fn start(seed: u64, links: &Links) -> (Simulation, Vec<Place>) {
+    let mut sim = Simulation::new(seed);
+    sim.keep_trace();
+    let nodes: Vec<_> = (0..COUNT).map(|n| sim.start(&format!("node-{n}"), config(), &[])).collect();
+    for (&node, near) in nodes.iter().zip(links) {
+        sim.neighbours(node, &near.iter().map(|&n| nodes[n]).collect::<Vec<_>>());
+    }
+    (sim, nodes)
+}
+
+/// A line, a ring and a star converge from nothing, stay calm for an hour, and no datagram goes past a link.
+#[test]
+fn line_ring_and_star_converge_and_stay_calm() {
+    for (seed, links) in [line(), ring(), star()].into_iter().enumerate() {
+        let (mut sim, nodes) = start(seed as u64, &links);
+        sim.until(10 * MINUTE, |sim| knows_all(sim, &nodes)).expect("all know all");
+        sim.run(2 * MINUTE);
+        let since = sim.now();
+        for &node in &nodes {
+            sim.set(node, "color", "green");
+        }
+        sim.until(MINUTE, Simulation::is_equal).expect("all hold the same");
+        sim.run(60 * MINUTE);
+        for &node in &nodes {
+            let after = |at: &Moment| at.since(Moment::default()) > since;
+            let convictions = sim
+                .events(node)
+                .iter()
+                .filter(|(at, event)| after(at) && matches!(event.kind, EventKind::Unreachable { .. }));
+            assert_eq!(convictions.count(), 0, "topology {seed}, node {node:?}");
+            assert!(sim.core(node).is_converged());
+        }
+        let mut used = BTreeSet::new();
+        for line in sim.trace().lines() {
+            let words: Vec<_> = line.split_whitespace().collect();
+            if let [_, from, "->", to, ..] = words[..] {
+                used.insert((from.parse::<usize>().unwrap(), to.parse::<usize>().unwrap()));
+            }
+        }
+        let linked = links.iter().enumerate().flat_map(|(from, near)| near.iter().map(move |&to| (from, to)));
+        assert_eq!(used, linked.collect());
+    }
+}
+
+/// From the end of a line of sixteen to the other takes fifteen links. Over each of them an exchange begins once in an
+/// interval on the mean: half of the rounds of either end. In a ring it is half as far; in a star two links, of which
+/// each leaf takes its own at once.
+#[test]
+fn news_travels_in_about_as_many_rounds_as_there_are_links() {
+    for (links, from, least, most) in [(line(), 0, 9.0, 19.0), (ring(), 0, 5.0, 10.0), (star(), 1, 1.0, 2.5)]
+    {
+        let mut sum = 0.0;
+        for seed in 0..40 {
+            let (mut sim, nodes) = start(1_000 + seed, &links);
+            sim.until(10 * MINUTE, |sim| knows_all(sim, &nodes)).expect("all know all");
+            sim.run(MINUTE + u32::try_from(seed).unwrap() * SECOND / 40);
+            sim.set(nodes[from], "color", "green");
+            sum += sim.until(10 * MINUTE, Simulation::is_equal).expect("it arrives").as_secs_f64();
+        }
+        println!("{:.2} intervals", sum / 40.0);
+        assert!((least..most).contains(&(sum / 40.0)), "{:.2}", sum / 40.0);
+    }
+}
+
+/// A node that crashes is missed by all, also by those that never gossiped with it, and welcomed back.
+#[test]
+fn a_crash_is_seen_past_the_neighbours() {
+    let (mut sim, nodes) = start(7, &ring());
+    sim.until(10 * MINUTE, |sim| knows_all(sim, &nodes)).expect("all know all");
+    sim.run(2 * MINUTE);
+    sim.crash(nodes[5]);
+    let rest: Vec<_> = nodes.iter().copied().filter(|&node| node != nodes[5]).collect();
+    let gone = |sim: &Simulation| {
+        rest.iter()
+            .all(|&node| crate::standing(sim, node, nodes[5]) == Some(tidings_core::Standing::Unreachable))
+    };
+    sim.until(5 * MINUTE, gone).expect("all miss it");
+    sim.restart(nodes[5], tidings_sim::Disk::Kept);
+    sim.until(5 * MINUTE, |sim| knows_all(sim, &nodes)).expect("all know all again");
+}

@@ -18,6 +18,7 @@
 //! assert!(took.is_some());
 //! ```
 
+mod machines;
 mod network;
 mod node;
 mod simulation;

@@ -41,6 +41,11 @@ pub(crate) struct SimNode {
     pub(crate) name: NodeName,
     pub(crate) config: Config,
     pub(crate) seal: Seal,
+    /// Where it is, and where it says that it is, if that differs.
+    pub(crate) address: SocketAddr,
+    pub(crate) advertised: Option<SocketAddr>,
+    /// How many bytes of datagrams came in.
+    pub(crate) received: u64,
     pub(crate) seeds: Vec<Place>,
     /// With whom alone it gossips, if that was said.
     pub(crate) neighbours: Option<Vec<Place>>,
@@ -65,15 +70,15 @@ pub(crate) struct SimNode {
 }
 
 impl Place {
-    /// Where this node is on the simulated network.
+    /// Where the node of this place begins on the simulated network.
     #[must_use]
     pub fn address(self) -> SocketAddr {
         let place = u32::try_from(self.0).expect("a simulation has fewer nodes than that");
         (Ipv4Addr::from(0x0a00_0001 + place), 8434).into()
     }
 
-    /// Which node is at `address`.
-    pub(crate) fn at(address: SocketAddr) -> Option<Self> {
+    /// The place whose node begins at `address`.
+    pub(crate) fn usual_at(address: SocketAddr) -> Option<Self> {
         let SocketAddr::V4(address) = address else { return None };
         let place = u32::from(*address.ip()).checked_sub(0x0a00_0001)?;
         Some(Self(usize::try_from(place).ok()?))

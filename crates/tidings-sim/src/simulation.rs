@@ -6,12 +6,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tidings_core::{
-    Config, Event, Gossiper, Identity, Key, Message, Moment, NodeName, Peer, Persist, Rng, Seal, Shown,
-    Transmit, Value,
+    Event, Gossiper, Identity, Message, Moment, NodeName, Peer, Persist, Rng, Shown, Transmit,
 };
 
 use crate::network::Network;
-use crate::node::{Arrivals, Disk, Pause, Place, SimNode};
+use crate::node::{Arrivals, Pause, Place, SimNode};
 use crate::streams::{End, StreamHappening, Streams};
 use crate::trace::{Counts, Trace};
 
@@ -27,7 +26,7 @@ pub struct Simulation {
     pub(crate) nodes: Vec<SimNode>,
     pub(crate) counts: Counts,
     pub(crate) streams: Streams,
-    trace: Trace,
+    pub(crate) trace: Trace,
     /// The nodes that something happened to since somebody looked.
     touched: BTreeSet<Place>,
 }
@@ -102,128 +101,28 @@ impl Simulation {
         (0..self.nodes.len()).map(Place).collect()
     }
 
-    // What is done to nodes.
-
-    /// Starts a new node, on an empty disk, with `seeds` to begin with. It may name places that don't exist yet.
-    ///
-    /// # Panics
-    /// If the name is none, or the configuration cannot work.
-    pub fn start(&mut self, name: &str, config: Config, seeds: &[Place]) -> Place {
-        let place = Place(self.nodes.len());
-        self.nodes.push(SimNode {
-            name: NodeName::new(name).expect("a simulated node has a proper name"),
-            seal: Seal::new(&config.cluster),
-            config,
-            seeds: seeds.to_vec(),
-            neighbours: None,
-            core: None,
-            disk: None,
-            saving: None,
-            disk_is_broken: false,
-            skew: 0,
-            life: 0,
-            wake: Moment::NEVER,
-            paused: None,
-            events: Vec::new(),
-        });
-        self.boot(place);
-        place
-    }
-
-    /// Lets a node gossip with these alone, from now on. They may not exist yet.
-    pub fn neighbours(&mut self, place: Place, neighbours: &[Place]) {
-        self.nodes[place.0].neighbours = Some(neighbours.to_vec());
-        let addresses = neighbours.iter().map(|place| place.address()).collect();
-        self.tell(place, |core, now| core.handle_neighbours(now, addresses));
-    }
-
-    /// Kills a node: what it had not saved is gone, and so is what waited for it.
-    pub fn crash(&mut self, place: Place) {
-        self.trace.line(self.now, place, format_args!("crash"));
-        self.break_streams(place);
-        let node = &mut self.nodes[place.0];
-        (node.core, node.paused, node.saving) = (None, None, None);
-    }
-
-    /// Starts a crashed node again.
-    ///
-    /// # Panics
-    /// If it runs.
-    pub fn restart(&mut self, place: Place, disk: Disk) {
-        assert!(!self.is_up(place), "a node that runs is not started again");
-        if disk == Disk::Lost {
-            self.nodes[place.0].disk = None;
-        }
-        self.boot(place);
-    }
-
-    /// Sets a node's wall clock ahead of the world's, or behind it, by so many milliseconds.
-    pub fn skew(&mut self, place: Place, milliseconds: i64) {
-        self.nodes[place.0].skew = milliseconds;
-    }
-
-    /// Lets all that a node saves fail from now on, or no longer.
-    pub fn break_disk(&mut self, place: Place, is_broken: bool) {
-        self.nodes[place.0].disk_is_broken = is_broken;
-    }
-
-    /// Stops a node's processor. Datagrams for it wait, or are lost.
-    pub fn pause(&mut self, place: Place, arrivals: Arrivals) {
-        self.trace.line(self.now, place, format_args!("pause"));
-        self.nodes[place.0].paused.get_or_insert(Pause { arrivals, waiting: Vec::new() });
-    }
-
-    /// Lets a paused node run again: it finds all datagrams that waited at once.
-    pub fn resume(&mut self, place: Place) {
-        self.trace.line(self.now, place, format_args!("resume"));
-        let Some(Pause { waiting, .. }) = self.nodes[place.0].paused.take() else { return };
-        for (from, bytes) in waiting {
-            self.arrive(place, from, &bytes);
-        }
-        self.wake(place);
-    }
-
-    /// Sets a key of a node.
-    ///
-    /// # Panics
-    /// If the node refuses the write, or is down.
-    pub fn set(&mut self, place: Place, key: &str, value: &str) {
-        self.set_many(place, &[(key, value)]);
-    }
-
-    /// Sets keys of a node in one version.
-    ///
-    /// # Panics
-    /// If the node refuses the write, or is down.
-    pub fn set_many(&mut self, place: Place, pairs: &[(&str, &str)]) {
-        let pair = |(key, value): &(&str, &str)| (Key::new(key).expect("a proper key"), Value::from(value));
-        let pairs: Vec<_> = pairs.iter().map(pair).collect();
-        self.tell(place, |core, now| core.set(now, pairs)).expect("the write is accepted");
-    }
-
-    /// Lets a node announce that it leaves.
-    ///
-    /// # Panics
-    /// If it is down.
-    pub fn leave(&mut self, place: Place) {
-        self.tell(place, Gossiper::leave);
-    }
-
-    /// Deletes a key of a node.
-    ///
-    /// # Panics
-    /// If the node refuses, or is down.
-    pub fn delete(&mut self, place: Place, key: &str) {
-        let key = Key::new(key).expect("a proper key");
-        self.tell(place, |core, now| core.delete(now, key)).expect("the delete is accepted");
-    }
-
-    /// Puts a datagram in front of a node, as if it had just come from `from`.
-    pub fn inject(&mut self, place: Place, from: SocketAddr, bytes: &[u8]) {
-        self.arrive(place, from, bytes);
-    }
-
     // What is looked at.
+
+    /// Where a node is.
+    #[must_use]
+    pub fn address(&self, place: Place) -> SocketAddr {
+        self.nodes.get(place.0).map_or_else(|| place.address(), |node| node.address)
+    }
+
+    /// Which node is at `address`.
+    pub(crate) fn at(&self, address: SocketAddr) -> Option<Place> {
+        let usual = Place::usual_at(address).filter(|&place| place.0 < self.nodes.len())?;
+        if self.nodes[usual.0].address == address {
+            return Some(usual);
+        }
+        (0..self.nodes.len()).map(Place).find(|place| self.nodes[place.0].address == address)
+    }
+
+    /// How many bytes of datagrams came in at a node's address, whatever it made of them.
+    #[must_use]
+    pub fn received(&self, place: Place) -> u64 {
+        self.nodes[place.0].received
+    }
 
     /// The core of a node.
     ///
@@ -345,17 +244,24 @@ impl Simulation {
         true
     }
 
-    fn boot(&mut self, place: Place) {
+    pub(crate) fn boot(&mut self, place: Place) {
         self.trace.line(self.now, place, format_args!("start"));
         let rng_seed = self.rng.word();
         let now = self.now;
+        let addresses: Vec<SocketAddr> = self.nodes.iter().map(|node| node.address).collect();
         let node = &mut self.nodes[place.0];
         node.life += 1;
         let saved = node.disk.clone();
-        let me = Identity { name: node.name.clone(), address: place.address(), saved };
+        let address = node.advertised.unwrap_or(node.address);
+        let me = Identity { name: node.name.clone(), address, saved };
         let core = Gossiper::new(node.config.clone(), me, rng_seed, node.time(now));
         let mut core = core.expect("the configuration works");
-        let addresses = |places: &[Place]| places.iter().map(|place| place.address()).collect();
+        let addresses = |places: &[Place]| {
+            places
+                .iter()
+                .map(|&place| addresses.get(place.0).copied().unwrap_or_else(|| place.address()))
+                .collect()
+        };
         core.handle_seeds(node.time(now), addresses(&node.seeds));
         if let Some(neighbours) = &node.neighbours {
             core.handle_neighbours(node.time(now), addresses(neighbours));
@@ -365,7 +271,7 @@ impl Simulation {
         self.drain(place);
     }
 
-    fn wake(&mut self, place: Place) {
+    pub(crate) fn wake(&mut self, place: Place) {
         if self.nodes[place.0].paused.is_none() && self.is_up(place) {
             self.tell(place, Gossiper::handle_timeout);
         }
@@ -382,8 +288,9 @@ impl Simulation {
         self.tell(place, |core, now| core.handle_persisted(now, mark));
     }
 
-    fn arrive(&mut self, place: Place, from: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn arrive(&mut self, place: Place, from: SocketAddr, bytes: &[u8]) {
         let node = &mut self.nodes[place.0];
+        node.received += bytes.len() as u64;
         match &mut node.paused {
             Some(Pause { arrivals: Arrivals::Wait, waiting }) => return waiting.push((from, bytes.to_vec())),
             Some(Pause { arrivals: Arrivals::AreLost, .. }) => return,
@@ -453,7 +360,7 @@ impl Simulation {
         let bytes = node.seal.encode(message);
         assert!(bytes.len() <= node.config.datagram, "a datagram of {} bytes", bytes.len());
         self.counts.sent(message, bytes.len());
-        let Some(to) = Place::at(to).filter(|to| to.0 < self.nodes.len()) else { return };
+        let Some(to) = self.at(to) else { return };
         let arrivals = self.network.arrivals(&mut self.rng, from, to);
         self.trace.line(
             self.now,
@@ -461,7 +368,7 @@ impl Simulation {
             format_args!("-> {} {} bytes, {} arrive", to.0, bytes.len(), arrivals.len()),
         );
         for after in arrivals {
-            let what = What::Arrival { from: from.address(), bytes: bytes.clone() };
+            let what = What::Arrival { from: self.address(from), bytes: bytes.clone() };
             self.put(self.now + after, to, what);
         }
     }

@@ -63,7 +63,7 @@ impl Simulation {
         self.counts.streams += 1;
         self.streams.links.insert(by, Link::default());
         let at = self.travel();
-        let known = Place::at(to).filter(|to| to.0 < self.nodes.len());
+        let known = self.at(to);
         let Some(to) = known.filter(|_| self.network.streams != StreamFault::Refused) else {
             return self.happens(at, by, StreamHappening::Closed(StreamEnd::Refused));
         };

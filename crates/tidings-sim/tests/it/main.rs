@@ -7,7 +7,9 @@ mod large;
 mod liveness;
 mod lives;
 mod modes;
+mod names;
 mod neighbours;
+mod proof;
 mod spread;
 mod streams;
 

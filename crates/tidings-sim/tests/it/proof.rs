@@ -1,0 +1,95 @@
+//! What an address gets that has not shown yet that anybody is there.
+
+use tidings_core::wire::Writer;
+use tidings_core::{
+    Body, Config, Generation, Head, Heartbeat, Message, NodeId, Seal, Sender, Summary, Syn, Version, Window,
+};
+use tidings_sim::Simulation;
+
+use crate::{MINUTE, SECOND, cluster, config};
+
+/// A SYN of somebody unknown that shows itself to lack everything.
+fn hungry() -> Vec<u8> {
+    let head = Head { generation: Generation(1_799_999_999_000), heartbeat: Heartbeat(1) };
+    let sender = Sender { id: NodeId(99), head, max: Version(0) };
+    let window = Some(Window { first: NodeId(0), last: NodeId(u64::MAX), lines: Vec::new() });
+    let (heads, evidence, lines) = (Vec::new(), Vec::new(), Vec::new());
+    let syn = Syn { is_pull: false, summary: Summary(1), heads, evidence, lines, window, cookie: None };
+    Seal::new("test").encode(&Message { sender, exchange: 7, body: Body::Syn(syn) })
+}
+
+/// Whoever sends in the name of an address that never answers makes it get three times as much at the most, whatever there
+/// is to tell and however often it asks.
+#[test]
+fn an_address_that_proved_nothing_gets_three_times_what_it_sent() {
+    let mut sim = Simulation::new(1);
+    let nodes = cluster(&mut sim, 30, &config());
+    for &node in &nodes {
+        sim.set(node, "large", &"x".repeat(900));
+    }
+    sim.until(MINUTE, Simulation::is_equal).expect("all have it");
+    let victim = sim.start("victim", Config::new("another"), &[]);
+    let asked = hungry();
+    let mut sent = 0;
+    for _ in 0..200 {
+        for &node in &nodes[..3] {
+            sim.inject(node, victim.address(), &asked);
+            sent += asked.len() as u64;
+        }
+    }
+    sim.run(SECOND / 100);
+    let got = sim.received(victim);
+    assert!(got > sent / 4, "it is answered, within the budget of a source: {got} for {sent}");
+    assert!(got <= 3 * sent, "{got} for {sent}");
+    sim.run(5 * MINUTE);
+    assert!(sim.received(victim) <= 3 * sent, "{} for {sent}", sim.received(victim));
+}
+
+/// A source that sends without end is answered up to a bound, and others as before.
+#[test]
+fn a_flood_is_answered_up_to_a_bound() {
+    let mut sim = Simulation::new(2);
+    let nodes = cluster(&mut sim, 3, &config());
+    let flooder = sim.start("flooder", Config::new("another"), &[]);
+    let before = sim.counts();
+    for _ in 0..1_000 {
+        sim.inject(nodes[0], flooder.address(), &hungry());
+    }
+    sim.run(SECOND / 100);
+    assert!((sim.counts() - before).acks <= 64);
+    assert!(sim.core(nodes[0]).dropped()["flood"] >= 900);
+    sim.set(nodes[1], "color", "green");
+    let heard = |sim: &Simulation| sim.value(nodes[0], nodes[1], "color").is_some();
+    sim.until(10 * SECOND, heard).expect("the others are heard");
+}
+
+/// A newcomer at an address that was never heard of shows that it is there, and gets the rest at once.
+#[test]
+fn a_newcomer_shows_the_cookie_and_gets_the_rest() {
+    let mut sim = Simulation::new(3);
+    let ann = sim.start("ann", config(), &[]);
+    sim.set(ann, "one", &"x".repeat(900));
+    let bob = sim.start("bob", config(), &[ann]);
+    let took = sim.until(10 * SECOND, |sim| sim.is_up(bob) && sim.value(bob, ann, "one").is_some());
+    assert!(took.expect("it learns") < 2 * SECOND);
+    assert_eq!(sim.counts().syns, 2, "the second one shows the cookie");
+}
+
+/// Random bytes, and honest messages with a bit flipped, of which none changes anything.
+#[test]
+fn damaged_bytes_change_nothing() {
+    let mut sim = Simulation::new(4);
+    let nodes = cluster(&mut sim, 3, &config());
+    let (honest, digest) = (hungry(), sim.core(nodes[0]).digest());
+    let before = sim.counts();
+    for bit in 0..8 * honest.len() {
+        let mut bytes = honest.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        sim.inject(nodes[0], nodes[1].address(), &bytes);
+        let mut noise = Writer::default();
+        noise.word((bit as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        sim.inject(nodes[0], nodes[1].address(), &noise.into_bytes());
+    }
+    assert_eq!((sim.counts() - before).refused, 16 * honest.len() as u64);
+    assert_eq!(sim.core(nodes[0]).digest(), digest);
+}

@@ -22,6 +22,9 @@ const WEIGHT: u32 = 8;
 /// An interval counts as at most this many means, so that one outage does not blind the detector for long.
 const LONGEST: u32 = 10;
 
+/// The same for ages: over many links, heads are on their way for long.
+const OLDEST: u32 = 100;
+
 /// Attempts that are closer together than this are one.
 pub(crate) const LEAST_APART: Duration = Duration::from_millis(50);
 
@@ -34,8 +37,8 @@ pub(crate) struct Pulse {
     pub look_at: Option<Moment>,
     /// The smoothed interval between its heads, as authored.
     mean: Duration,
-    /// The smoothed age of its heads on arrival: how long they are on their way, at the least.
-    lag: Duration,
+    /// The smoothed age of its heads on arrival, and by how much they differ from that.
+    lag: Option<(Duration, Duration)>,
     /// What speaks against it since it was last heard of.
     pub suspicion: Option<Box<Suspicion>>,
 }
@@ -43,14 +46,21 @@ pub(crate) struct Pulse {
 impl Pulse {
     /// The pulse of a node whose first head was authored at `authored`; heads are expected `mean` apart.
     pub(crate) fn new(authored: Moment, mean: Duration) -> Self {
-        Self { quiet_since: authored, look_at: None, mean, lag: Duration::ZERO, suspicion: None }
+        Self { quiet_since: authored, look_at: None, mean, lag: None, suspicion: None }
     }
 
     /// A newer head came in, `interval` after the one before, as authored, and `age` after it was.
     pub(crate) fn beat(&mut self, interval: Duration, age: Duration) {
-        let longest = self.mean * LONGEST;
-        self.mean = self.mean - self.mean / WEIGHT + interval.min(longest) / WEIGHT;
-        self.lag = self.lag - self.lag / WEIGHT + age.min(longest) / WEIGHT;
+        let (interval, age) = (interval.min(self.mean * LONGEST), age.min(self.mean * OLDEST));
+        self.mean = self.mean - self.mean / WEIGHT + interval / WEIGHT;
+        match self.lag {
+            None => self.lag = Some((age, age / 2)),
+            Some((lag, spread)) => {
+                let off = lag.abs_diff(age);
+                let spread = spread - spread / WEIGHT + off / WEIGHT;
+                self.lag = Some((lag - lag / WEIGHT + age / WEIGHT, spread));
+            }
+        }
     }
 
     /// The node ran at `at`. Returns the suspicion that this refutes.
@@ -64,9 +74,14 @@ impl Pulse {
         self.mean.max(floor)
     }
 
+    /// How long its heads are on their way, with what Jacobson (1988) allows a round trip: four times the mean deviation.
+    fn lag(&self) -> Duration {
+        self.lag.map_or(Duration::ZERO, |(lag, spread)| lag + 4 * spread)
+    }
+
     /// S: what the silence says at `now`.
     pub(crate) fn silence(&self, now: Moment, floor: Duration) -> f64 {
-        let quiet = now.since(self.quiet_since).saturating_sub(self.lag);
+        let quiet = now.since(self.quiet_since).saturating_sub(self.lag());
         LOG10_E * quiet.as_secs_f64() / self.mean(floor).as_secs_f64()
     }
 
@@ -76,7 +91,7 @@ impl Pulse {
         // A float is cut to its range here, so that no mean and no threshold is too large.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let millis = millis as u64;
-        self.quiet_since + self.lag + Duration::from_millis(millis.saturating_add(1))
+        self.quiet_since + self.lag() + Duration::from_millis(millis.saturating_add(1))
     }
 }
 

@@ -43,8 +43,12 @@ impl Gossiper {
         let few = self.liveness.live().len() <= HELPERS;
         let ring = self.cluster.endpoints();
         let before = ring.range(..id).rev().chain(ring.range(id..).rev()).map(|(&id, _)| id);
-        let live =
-            before.filter(|&other| other != id && self.liveness.standing(other) == Some(Standing::Live));
+        let may_help = |other: &NodeId| {
+            *other != id
+                && self.liveness.standing(*other) == Some(Standing::Live)
+                && self.contacts.allows(*other)
+        };
+        let live = before.filter(may_help);
         let at_a_power = live.enumerate().filter(|(place, _)| few || (place + 1).is_power_of_two());
         at_a_power.map(|(_, helper)| helper).take(HELPERS).collect()
     }

@@ -102,6 +102,10 @@ fn every_mode_converges_and_stays_calm() {
         sim.until(5 * MINUTE, Simulation::is_equal).unwrap_or_else(|| panic!("{modes:?}"));
         assert_eq!(text(&sim, nodes[3], nodes[9], "turn").as_deref(), Some("9"));
         sim.network.loss = Share(0);
+        for &node in &nodes {
+            sim.set(node, "turn", "last");
+        }
+        sim.until(MINUTE, Simulation::is_equal).unwrap_or_else(|| panic!("{modes:?}, without loss"));
         let since = sim.now();
         sim.run(30 * MINUTE);
         let calm = |node: &Place| {

@@ -1,6 +1,7 @@
 //! Nodes that gossip with a few neighbours only, and know everybody's state all the same.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use tidings_core::{EventKind, Moment};
 use tidings_sim::{Place, Simulation};
@@ -12,9 +13,9 @@ const COUNT: usize = 16;
 /// The neighbours of each node.
 type Links = Vec<Vec<usize>>;
 
-fn line() -> Links {
-    let near = |n: usize| n.checked_sub(1).into_iter().chain(Some(n + 1).filter(|&next| next < COUNT));
-    (0..COUNT).map(|n| near(n).collect()).collect()
+fn line(count: usize) -> Links {
+    let near = |n: usize| n.checked_sub(1).into_iter().chain(Some(n + 1).filter(|&next| next < count));
+    (0..count).map(|n| near(n).collect()).collect()
 }
 
 fn ring() -> Links {
@@ -28,17 +29,54 @@ fn star() -> Links {
 fn start(seed: u64, links: &Links) -> (Simulation, Vec<Place>) {
     let mut sim = Simulation::new(seed);
     sim.keep_trace();
-    let nodes: Vec<_> = (0..COUNT).map(|n| sim.start(&format!("node-{n}"), config(), &[])).collect();
+    let nodes: Vec<_> = (0..links.len()).map(|n| sim.start(&format!("node-{n}"), config(), &[])).collect();
     for (&node, near) in nodes.iter().zip(links) {
         sim.neighbours(node, &near.iter().map(|&n| nodes[n]).collect::<Vec<_>>());
     }
     (sim, nodes)
 }
 
+/// No datagram goes past a link, and all are used.
+fn only_links_are_used(sim: &Simulation, links: &Links) {
+    let mut used = BTreeSet::new();
+    for line in sim.trace().lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        if let [_, from, "->", to, ..] = words[..] {
+            used.insert((from.parse::<usize>().unwrap(), to.parse::<usize>().unwrap()));
+        }
+    }
+    let linked = links.iter().enumerate().flat_map(|(from, near)| near.iter().map(move |&to| (from, to)));
+    assert_eq!(used, linked.collect());
+}
+
+/// Nobody convicted anybody since then, and all know that they hold the same.
+fn all_were_calm(sim: &Simulation, nodes: &[Place], since: Duration) {
+    for &node in nodes {
+        let after = |at: &Moment| at.since(Moment::default()) > since;
+        let convictions = sim
+            .events(node)
+            .iter()
+            .filter(|(at, event)| after(at) && matches!(event.kind, EventKind::Unreachable { .. }));
+        assert_eq!(convictions.count(), 0, "node {node:?} of {}", nodes.len());
+        assert!(sim.core(node).is_converged());
+    }
+}
+
+/// Heads are old when they reach the far end of a long line. That is their way, and no sign of death.
+#[test]
+fn a_long_line_stays_calm() {
+    let (mut sim, nodes) = start(9, &line(60));
+    sim.until(20 * MINUTE, |sim| knows_all(sim, &nodes)).expect("all know all");
+    sim.run(10 * MINUTE);
+    let since = sim.now();
+    sim.run(60 * MINUTE);
+    all_were_calm(&sim, &nodes, since);
+}
+
 /// A line, a ring and a star converge from nothing, stay calm for an hour, and no datagram goes past a link.
 #[test]
 fn line_ring_and_star_converge_and_stay_calm() {
-    for (seed, links) in [line(), ring(), star()].into_iter().enumerate() {
+    for (seed, links) in [line(COUNT), ring(), star()].into_iter().enumerate() {
         let (mut sim, nodes) = start(seed as u64, &links);
         sim.until(10 * MINUTE, |sim| knows_all(sim, &nodes)).expect("all know all");
         sim.run(2 * MINUTE);
@@ -48,24 +86,8 @@ fn line_ring_and_star_converge_and_stay_calm() {
         }
         sim.until(MINUTE, Simulation::is_equal).expect("all hold the same");
         sim.run(60 * MINUTE);
-        for &node in &nodes {
-            let after = |at: &Moment| at.since(Moment::default()) > since;
-            let convictions = sim
-                .events(node)
-                .iter()
-                .filter(|(at, event)| after(at) && matches!(event.kind, EventKind::Unreachable { .. }));
-            assert_eq!(convictions.count(), 0, "topology {seed}, node {node:?}");
-            assert!(sim.core(node).is_converged());
-        }
-        let mut used = BTreeSet::new();
-        for line in sim.trace().lines() {
-            let words: Vec<_> = line.split_whitespace().collect();
-            if let [_, from, "->", to, ..] = words[..] {
-                used.insert((from.parse::<usize>().unwrap(), to.parse::<usize>().unwrap()));
-            }
-        }
-        let linked = links.iter().enumerate().flat_map(|(from, near)| near.iter().map(move |&to| (from, to)));
-        assert_eq!(used, linked.collect());
+        all_were_calm(&sim, &nodes, since);
+        only_links_are_used(&sim, &links);
     }
 }
 
@@ -74,7 +96,8 @@ fn line_ring_and_star_converge_and_stay_calm() {
 /// each leaf takes its own at once.
 #[test]
 fn news_travels_in_about_as_many_rounds_as_there_are_links() {
-    for (links, from, least, most) in [(line(), 0, 9.0, 19.0), (ring(), 0, 5.0, 10.0), (star(), 1, 1.0, 2.5)]
+    for (links, from, least, most) in
+        [(line(COUNT), 0, 9.0, 19.0), (ring(), 0, 5.0, 10.0), (star(), 1, 1.0, 2.5)]
     {
         let mut sum = 0.0;
         for seed in 0..40 {
@@ -93,6 +116,7 @@ fn news_travels_in_about_as_many_rounds_as_there_are_links() {
 #[test]
 fn a_crash_is_seen_past_the_neighbours() {
     let (mut sim, nodes) = start(7, &ring());
+    sim.network.latency = (SECOND / 1_000, SECOND / 50);
     sim.until(10 * MINUTE, |sim| knows_all(sim, &nodes)).expect("all know all");
     sim.run(2 * MINUTE);
     sim.crash(nodes[5]);
@@ -104,4 +128,5 @@ fn a_crash_is_seen_past_the_neighbours() {
     sim.until(5 * MINUTE, gone).expect("all miss it");
     sim.restart(nodes[5], tidings_sim::Disk::Kept);
     sim.until(5 * MINUTE, |sim| knows_all(sim, &nodes)).expect("all know all again");
+    only_links_are_used(&sim, &ring());
 }

@@ -303,6 +303,11 @@ impl Owner {
         (believable < own).then_some(believable)
     }
 
+    /// Whether a peer refused the present generation, and none accepted it since.
+    pub(crate) fn is_refused(&self) -> bool {
+        !self.refusals.is_empty()
+    }
+
     /// Takes `generation` as soon as it is safe; at once where there is no disk.
     pub(crate) fn take_generation(&mut self, generation: Generation) -> Option<Generation> {
         if self.durable {

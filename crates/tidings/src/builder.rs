@@ -3,11 +3,12 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tidings_core::{Config, Gossiper, Identity, NodeName, Seal};
+use tidings_core::{Config, Gossiper, Identity, Mode, NodeName, Seal};
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::disk::{Disk, Found};
@@ -15,7 +16,7 @@ use crate::driver::Driver;
 use crate::error::Error;
 use crate::events;
 use crate::node::Node;
-use crate::seeds::{self, Seed};
+use crate::seeds::{self, Contacts, Seed};
 
 /// A node to be: see [`Node::builder`].
 #[derive(Debug, Clone)]
@@ -25,6 +26,7 @@ pub struct Builder {
     listen: SocketAddr,
     advertise: Option<SocketAddr>,
     seeds: Vec<String>,
+    neighbours: Vec<String>,
     data_dir: Option<PathBuf>,
     rng_seed: Option<u64>,
 }
@@ -36,7 +38,16 @@ impl Builder {
     pub(crate) fn new(name: String) -> Self {
         let listen = (Ipv4Addr::LOCALHOST, 8434).into();
         let config = Config::new("tidings");
-        Self { name, config, listen, advertise: None, seeds: Vec::new(), data_dir: None, rng_seed: None }
+        Self {
+            name,
+            config,
+            listen,
+            advertise: None,
+            seeds: Vec::new(),
+            neighbours: Vec::new(),
+            data_dir: None,
+            rng_seed: None,
+        }
     }
 
     /// The cluster's name, `tidings` by default. Nodes of other clusters are not heard.
@@ -65,6 +76,21 @@ impl Builder {
     #[must_use]
     pub fn seeds<S: Into<String>>(mut self, seeds: impl IntoIterator<Item = S>) -> Self {
         self.seeds.extend(seeds.into_iter().map(Into::into));
+        self
+    }
+
+    /// The only nodes to gossip with, as `host:port`: neighbours in a network where not everybody reaches everybody. This
+    /// node knows everybody's state all the same, as long as the links connect all. Give neighbours or seeds, not both.
+    #[must_use]
+    pub fn neighbours<S: Into<String>>(mut self, neighbours: impl IntoIterator<Item = S>) -> Self {
+        self.neighbours.extend(neighbours.into_iter().map(Into::into));
+        self
+    }
+
+    /// Which way news goes in this node's rounds: both by default. Nodes of one cluster may differ in it.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.config.mode = mode;
         self
     }
 
@@ -119,13 +145,20 @@ impl Builder {
         self
     }
 
-    /// Starts the node. It looks for its seeds for ever, and takes writes at once.
+    /// Starts the node. It looks for its seeds for ever, and takes writes at once. If its cluster knows its name at another
+    /// address, that is asked first, for an interval at most: two processes cannot have one name.
     ///
     /// # Errors
-    /// What was configured cannot work, the socket cannot be opened, or the data directory cannot be used.
+    /// What was configured cannot work, the socket cannot be opened, the data directory cannot be used, or
+    /// another process has the name.
     pub async fn start(self) -> Result<Node, Error> {
         let name = NodeName::new(&self.name)?;
-        let seeds = self.seeds.iter().map(|seed| Seed::new(seed)).collect::<Result<Vec<_>, _>>()?;
+        let are_neighbours = !self.neighbours.is_empty();
+        if are_neighbours && !self.seeds.is_empty() {
+            return Err(Error::SeedsAndNeighbours);
+        }
+        let contacts = if are_neighbours { &self.neighbours } else { &self.seeds };
+        let seeds = contacts.iter().map(|seed| Seed::new(seed)).collect::<Result<Vec<_>, _>>()?;
         let bind = |source| Error::Bind { address: self.listen, source };
         let (socket, listener) = sockets(self.listen).await.map_err(bind)?;
         let address = self.reachable_at(socket.local_addr().map_err(bind)?)?;
@@ -147,27 +180,39 @@ impl Builder {
         let cluster = config.cluster.clone();
         let identity = Identity { name: name.clone(), address, saved };
         let mut core = Gossiper::new(config, identity, rng_seed, clock.now())?;
-        core.handle_remembered(peers);
-        core.handle_seeds(clock.now(), seeds::literals(&seeds, address));
-        let (found, addresses) = watch::channel(seeds::literals(&seeds, address));
+        if !are_neighbours {
+            core.handle_remembered(peers);
+        }
+        let literals = seeds::literals(&seeds, address);
+        let (found, addresses) = watch::channel(literals.clone());
+        let contacts = Contacts { are_neighbours, found: (!seeds.is_empty()).then_some(addresses) };
+        contacts.tell(&mut core, clock.now(), literals);
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (sender, _) = broadcast::channel(events::KEPT);
-        let has_seeds = !seeds.is_empty();
-        if has_seeds {
+        if !seeds.is_empty() {
             tokio::spawn(seeds::look_up(seeds, address, found));
         }
+        let (starter, begun) = oneshot::channel();
+        let ended = Arc::new(OnceLock::new());
+        let sockets = (socket, listener);
         let driver = Driver::new(
             core,
             seal,
-            (socket, listener),
+            sockets,
             clock,
             inbox,
             sender.clone(),
             disk,
-            has_seeds.then_some(addresses),
+            contacts,
+            starter,
+            Arc::clone(&ended),
         );
         tokio::spawn(driver.warn_of(set_aside).run());
-        Ok(Node::new(name, cluster, address, commands, sender))
+        let node = Node::new(name, cluster, address, commands, sender, ended);
+        match begun.await {
+            Ok(()) => Ok(node),
+            Err(_) => Err(node.conflict().unwrap_or(Error::Stopped)),
+        }
     }
 
     /// The address to advertise, for a socket at `local`.

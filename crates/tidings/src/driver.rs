@@ -1,15 +1,14 @@
 //! The one task that owns the core: it waits for the world, tells the core, and does what the core says.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tidings_core::{
-    Event, Gossiper, Key, Message, Peer, PersistMark, Seal, Standing, StreamId, Time, Transmit, Value,
-    Version, WriteError,
+    Conflict, Event, Gossiper, Key, Message, Peer, PersistMark, Seal, StreamId, Transmit, Value, Version,
+    WriteError,
 };
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -19,8 +18,9 @@ use tokio::time::sleep_until;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::Error;
-use crate::status::{Status, Traffic};
+use crate::seeds::Contacts;
 use crate::streams::{StreamNews, Streams};
+use crate::view::{Books, View};
 
 /// Where the answer to a write goes.
 type Reply = oneshot::Sender<Result<Version, Error>>;
@@ -46,31 +46,11 @@ impl std::fmt::Debug for Command {
     }
 }
 
-/// What questions are put to.
-pub(crate) struct View<'a> {
-    pub(crate) core: &'a Gossiper,
-    pub(crate) now: Time,
-    books: &'a Books,
-    address: SocketAddr,
-}
-
-/// What the driver counts.
-#[derive(Debug, Default)]
-struct Books {
-    sent: Traffic,
-    received: Traffic,
-    dropped: BTreeMap<&'static str, u64>,
-    set_aside: Vec<PathBuf>,
-    disk_error: Option<String>,
-    has_seeds: bool,
-}
-
 /// One node's driver.
 pub(crate) struct Driver {
     core: Gossiper,
     seal: Seal,
     clock: Clock,
-    address: SocketAddr,
     // Before `commands`: who waits for the node to stop finds its port free.
     socket: UdpSocket,
     listener: TcpListener,
@@ -81,9 +61,12 @@ pub(crate) struct Driver {
     saving_peers: Option<JoinHandle<io::Result<Vec<SocketAddr>>>>,
     saved_peers: Vec<SocketAddr>,
     writers: Vec<(Version, Reply)>,
-    seeds: Option<watch::Receiver<Vec<SocketAddr>>>,
+    contacts: Contacts,
     events: broadcast::Sender<Event>,
     books: Books,
+    /// Who waits for the node to begin, and why it ended if it did by itself.
+    starter: Option<oneshot::Sender<()>>,
+    ended: Arc<OnceLock<Conflict>>,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -106,16 +89,16 @@ impl Driver {
         commands: mpsc::Receiver<Command>,
         events: broadcast::Sender<Event>,
         disk: Option<Disk>,
-        seeds: Option<watch::Receiver<Vec<SocketAddr>>>,
+        contacts: Contacts,
+        starter: oneshot::Sender<()>,
+        ended: Arc<OnceLock<Conflict>>,
     ) -> Self {
-        let books = Books { has_seeds: seeds.is_some(), ..Books::default() };
-        let address = core.address();
+        let books = Books { has_seeds: contacts.found.is_some(), ..Books::default() };
         let (streams, stream_news) = Streams::new(seal.clone(), core.config().longest_message());
         Self {
             core,
             seal,
             clock,
-            address,
             socket,
             listener,
             streams,
@@ -125,9 +108,11 @@ impl Driver {
             saving_peers: None,
             saved_peers: Vec::new(),
             writers: Vec::new(),
-            seeds,
+            contacts,
             events,
             books,
+            starter: Some(starter),
+            ended,
             commands,
         }
     }
@@ -140,11 +125,20 @@ impl Driver {
 
     /// Runs until the node is stopped, has left, or nobody holds it any more.
     pub(crate) async fn run(mut self) {
+        self.live().await;
+        self.drain().await;
+        self.finish().await;
+    }
+
+    async fn live(&mut self) {
         let mut buffer = vec![0; LONGEST];
         let mut save_peers = tokio::time::interval(SAVE_PEERS);
         save_peers.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while !self.core.has_left() {
+        loop {
             self.drain().await;
+            if self.has_ended() {
+                return;
+            }
             let wake = self.clock.instant(self.core.poll_timeout());
             tokio::select! {
                 () = sleep_until(wake) => self.core.handle_timeout(self.clock.now()),
@@ -152,17 +146,30 @@ impl Driver {
                 stream = self.listener.accept() => self.accept(stream).await,
                 Some((stream, news)) = self.stream_news.recv() => self.hear_stream(stream, news),
                 command = self.commands.recv() => match command {
-                    Some(Command::Stop) | None => break,
+                    Some(Command::Stop) | None => return,
                     Some(command) => self.obey(command),
                 },
                 saved = finished(&mut self.saving) => self.saved(saved),
                 saved = finished(&mut self.saving_peers) => self.peers_saved(saved),
-                addresses = changed(&mut self.seeds) => self.core.handle_seeds(self.clock.now(), addresses),
+                addresses = changed(&mut self.contacts.found) => self.contacts.tell(&mut self.core, self.clock.now(), addresses),
                 _ = save_peers.tick() => self.save_peers(),
             }
         }
-        self.drain().await;
-        self.finish().await;
+    }
+
+    /// Whether the node has left, or gives way to another one of its name. Says so to whoever waits for its start.
+    fn has_ended(&mut self) -> bool {
+        if let Some(conflict) = self.core.conflict() {
+            tracing::error!(here = %conflict.here, there = %conflict.there, "another process uses this node's name");
+            // It is set once, here.
+            let _ = self.ended.set(conflict);
+            return true;
+        }
+        if self.core.has_begun() || self.books.disk_error.is_some() {
+            // Whoever started the node may have gone.
+            self.starter.take().map(|starter| starter.send(()));
+        }
+        self.core.has_left()
     }
 
     /// Does everything that the core wants done.
@@ -299,7 +306,7 @@ impl Driver {
                 self.await_write(written, reply);
             }
             Command::Ask(question) => {
-                question(&View { core: &self.core, now, books: &self.books, address: self.address });
+                question(&View { core: &self.core, now, books: &self.books });
             }
             Command::Leave => self.core.leave(now),
             Command::Stop => unreachable!("the loop ends at this command"),
@@ -390,74 +397,11 @@ async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> T {
     result.expect("saving does not panic, and is not cancelled")
 }
 
-/// The seeds' addresses, when they changed; waits for ever if there are no seeds.
-async fn changed(seeds: &mut Option<watch::Receiver<Vec<SocketAddr>>>) -> Vec<SocketAddr> {
-    let Some(found) = seeds else { return std::future::pending().await };
+/// The addresses of the seeds or the neighbours, when they changed; waits for ever if there are none.
+async fn changed(found: &mut Option<watch::Receiver<Vec<SocketAddr>>>) -> Vec<SocketAddr> {
+    let Some(found) = found else { return std::future::pending().await };
     if found.changed().await.is_err() {
         return std::future::pending().await;
     }
     found.borrow_and_update().clone()
-}
-
-impl View<'_> {
-    pub(crate) fn status(&self) -> Status {
-        let count = |wanted| {
-            self.core.counts().into_iter().find(|(standing, _)| *standing == wanted).map_or(0, |c| c.1)
-        };
-        let mut dropped = self.books.dropped.clone();
-        for (reason, times) in self.core.dropped() {
-            *dropped.entry(reason).or_default() += times;
-        }
-        Status {
-            name: self.core.name().clone(),
-            cluster: self.core.config().cluster.clone(),
-            gossip: self.address,
-            generation: self.core.generation(),
-            live: count(Standing::Live),
-            unreachable: count(Standing::Unreachable),
-            departed: count(Standing::Departed),
-            digest: format!("{:016x}", self.core.digest()),
-            converged: self.core.is_converged(),
-            rounds: self.core.heartbeat().0,
-            sent: self.books.sent,
-            received: self.books.received,
-            warnings: self.warnings(&dropped),
-            dropped,
-        }
-    }
-
-    fn warnings(&self, dropped: &BTreeMap<&'static str, u64>) -> Vec<String> {
-        let mut warnings = Vec::new();
-        let times = |reason| dropped.get(reason).copied().unwrap_or(0);
-        let cluster = &self.core.config().cluster;
-        let [(_, live), (_, unreachable), _] = self.core.counts();
-        if live == 1 && unreachable > 0 {
-            warnings.push("no other node answers: check this machine's network".to_owned());
-        } else if live == 1 && self.books.has_seeds && self.core.heartbeat().0 > 3 {
-            warnings.push(
-                format!(
-                    "no seed has answered: check that the seeds run, that their UDP ports are open, and that their \
-                     cluster is {cluster:?}"
-                ),
-            );
-        }
-        if times("cluster") > 0 {
-            warnings.push(format!(
-                "{} datagrams of another cluster were refused: if they were meant for this one, give all nodes the \
-                 cluster name {cluster:?}",
-                times("cluster")
-            ));
-        }
-        if times("own_name") > 0 {
-            warnings
-                .push(format!("another process uses the name {}: give each node its own", self.core.name()));
-        }
-        for path in &self.books.set_aside {
-            warnings.push(format!("a damaged file was set aside as {}: look at the disk", path.display()));
-        }
-        if let Some(error) = &self.books.disk_error {
-            warnings.push(format!("the state cannot be saved ({error}): make room on the disk"));
-        }
-        warnings
-    }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use tidings_core::{ConfigError, NameError, WriteError};
+use tidings_core::{ConfigError, NameError, NodeName, WriteError};
 
 /// Why a node did not start, or did not do what it was asked to. [`fix`](Self::fix) says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,19 @@ pub enum Error {
     Seed {
         /// What was given.
         seed: String,
+    },
+    /// Both seeds and neighbours were given.
+    #[error("a node has seeds or neighbours, and not both")]
+    SeedsAndNeighbours,
+    /// Another process has the node's name.
+    #[error("the name {name} is taken: a process at {there} has it, and this one is at {here}")]
+    NameTaken {
+        /// The name.
+        name: NodeName,
+        /// Where this process is.
+        here: SocketAddr,
+        /// Where the other one is.
+        there: SocketAddr,
     },
     /// Others cannot reach a node at this address.
     #[error("no other node can reach this one at {address}")]
@@ -77,6 +90,13 @@ impl Error {
             Self::Name(_) | Self::Config(_) | Self::Write(WriteError::Key(_)) => None,
             Self::Seed { .. } => {
                 Some("give each seed as host:port, for example 10.0.0.7:8434 or [::1]:8434".into())
+            }
+            Self::SeedsAndNeighbours => Some(
+                "give neighbours alone if this node may gossip with nobody else, and seeds alone if it may"
+                    .into(),
+            ),
+            Self::NameTaken { there, .. } => {
+                Some(format!("give this node another name, or stop the process at {there}"))
             }
             Self::Advertise { .. } => {
                 Some("advertise an address of this machine that the other nodes can send to".into())

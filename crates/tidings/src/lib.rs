@@ -27,12 +27,13 @@ mod node;
 mod seeds;
 mod status;
 mod streams;
+mod view;
 
 pub use builder::Builder;
 pub use error::Error;
 pub use events::{Events, Notice};
 pub use node::{Found, Node};
-pub use status::{Status, Traffic};
+pub use status::{BlockedStream, Status, Traffic};
 pub use tidings_core::{
     Cause, ConfigError, Event, EventKind, Generation, Heartbeat, Key, KeyError, Member, Mode, NameError,
     NodeName, NodeState, Shown, Snapshot, Standing, StreamEnd, Value, Version, WallClock, WriteError,

@@ -1,17 +1,19 @@
 //! A running node, as its user holds it.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use tidings_core::{
-    Event, Generation, Key, Member, NodeName, NodeState, Snapshot, Value, Version, WriteError,
+    Conflict, Event, Generation, Key, Member, NodeName, NodeState, Snapshot, Value, Version, WriteError,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::builder::Builder;
-use crate::driver::{Command, View};
+use crate::driver::Command;
 use crate::error::Error;
 use crate::events::Events;
 use crate::status::Status;
+use crate::view::View;
 
 /// A running node. Clones are handles of the same one; when the last one is dropped, the node stops without a word,
 /// as if it had crashed. [`leave`](Self::leave) tells the others.
@@ -22,6 +24,7 @@ pub struct Node {
     address: SocketAddr,
     commands: mpsc::Sender<Command>,
     events: broadcast::Sender<Event>,
+    ended: Arc<OnceLock<Conflict>>,
 }
 
 /// A value that was looked up.
@@ -48,8 +51,9 @@ impl Node {
         address: SocketAddr,
         commands: mpsc::Sender<Command>,
         events: broadcast::Sender<Event>,
+        ended: Arc<OnceLock<Conflict>>,
     ) -> Self {
-        Self { name, cluster, address, commands, events }
+        Self { name, cluster, address, commands, events, ended }
     }
 
     /// Its name.
@@ -180,7 +184,14 @@ impl Node {
         self.stopped().await;
     }
 
-    /// Returns once the node has stopped, for whatever reason.
+    /// Why the node stopped by itself, if it did: another process has its name, and stays.
+    #[must_use]
+    pub fn conflict(&self) -> Option<Error> {
+        let Conflict { here, there, .. } = *self.ended.get()?;
+        Some(Error::NameTaken { name: self.name.clone(), here, there })
+    }
+
+    /// Returns once the node has stopped, for whatever reason: see [`conflict`](Self::conflict).
     pub async fn stopped(&self) {
         self.commands.closed().await;
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tidings_core::{Gossiper, Time};
 use tokio::net::lookup_host;
 use tokio::sync::watch;
 
@@ -32,6 +33,25 @@ impl Seed {
     /// Its address, if that is what was given.
     fn literal(&self) -> Option<SocketAddr> {
         self.0.parse().ok()
+    }
+}
+
+/// Where a node begins: at seeds, or with neighbours.
+#[derive(Debug)]
+pub(crate) struct Contacts {
+    pub are_neighbours: bool,
+    /// Their addresses, as they are looked up; `None` if there are none.
+    pub found: Option<watch::Receiver<Vec<SocketAddr>>>,
+}
+
+impl Contacts {
+    /// Tells `core` where they are.
+    pub(crate) fn tell(&self, core: &mut Gossiper, now: Time, addresses: Vec<SocketAddr>) {
+        if self.are_neighbours {
+            core.handle_neighbours(now, addresses);
+        } else {
+            core.handle_seeds(now, addresses);
+        }
     }
 }
 

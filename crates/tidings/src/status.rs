@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use tidings_core::{Generation, NodeName};
+use tidings_core::{Generation, Mode, NodeName, StreamEnd};
 
 /// How a node is doing, at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,12 @@ pub struct Status {
     pub converged: bool,
     /// How many rounds it has lived in this life.
     pub rounds: u64,
+    /// Which way news goes in its rounds.
+    pub mode: Mode,
+    /// How many gaps it repaired by a pull beside its rounds: see [`Mode`].
+    pub repairs: u64,
+    /// Where no stream could be had of late: what is large comes from there in pieces.
+    pub blocked_streams: Vec<BlockedStream>,
     /// The datagrams, or parts of them, that it refused, by reason.
     pub dropped: BTreeMap<&'static str, u64>,
     /// What it sent.
@@ -37,6 +43,15 @@ pub struct Status {
     pub received: Traffic,
     /// What is wrong, and what to do about it: a sentence each. Empty when all is well.
     pub warnings: Vec<String>,
+}
+
+/// An address where no stream could be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockedStream {
+    /// The address.
+    pub address: SocketAddr,
+    /// How the last one ended.
+    pub end: StreamEnd,
 }
 
 /// How much went over the wire, without the headers of UDP, TCP and IP.

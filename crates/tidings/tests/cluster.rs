@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tidings::{Error, Event, EventKind, Events, Node, Notice};
+use tidings::{Error, Event, EventKind, Events, Mode, Node, Notice};
 
 const ANY: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
@@ -102,4 +102,59 @@ async fn what_cannot_work_is_refused_with_its_reason() {
         ann.set("tidings/x", "").await.unwrap_err().fix().unwrap(),
         "choose a key that does not begin with `tidings/`"
     );
+}
+
+#[tokio::test]
+async fn the_largest_value_goes_by_stream_and_many_keys_to_a_newcomer_too() {
+    let ann = builder("ann", &[]).start().await.unwrap();
+    let large = vec![7; 64 << 10];
+    ann.set("large", &large).await.unwrap();
+    for part in 0..30 {
+        let keys = (0..100).map(|key| (format!("{part}/{key}"), "x".repeat(50)));
+        ann.set_many(keys).await.unwrap();
+    }
+    let bob = builder("bob", &[ann.address()]).start().await.unwrap();
+    let mut events = bob.events();
+    let has_all = async || {
+        let state = bob.state("ann").await.unwrap();
+        state.is_some_and(|state| state.entries.len() == 3_001)
+    };
+    while !has_all().await {
+        events.next().await;
+    }
+    assert_eq!(bob.get("ann", "large").await.unwrap().unwrap().value.as_bytes(), large);
+    let (sent, received) = (ann.status().await.unwrap().received, bob.status().await.unwrap().sent);
+    assert!(sent.streams >= 1 && received.streams >= 1, "{sent:?} {received:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_refused_with_both_addresses() {
+    let ann = builder("ann", &[]).start().await.unwrap();
+    let bob = builder("bob", &[ann.address()]).start().await.unwrap();
+    let mut events = ann.events();
+    while ann.members().await.unwrap().len() < 2 {
+        events.next().await;
+    }
+    let taken = builder("bob", &[ann.address()]).start().await.unwrap_err();
+    assert!(matches!(&taken, Error::NameTaken { there, .. } if *there == bob.address()), "{taken}");
+    assert!(taken.fix().unwrap().contains(&bob.address().to_string()));
+    assert!(bob.conflict().is_none() && bob.status().await.is_ok());
+}
+
+#[tokio::test]
+async fn nodes_in_a_line_know_all() {
+    let names = ["ann", "bob", "cyd"];
+    let port = |address: SocketAddr| address.to_string();
+    let ann = builder(names[0], &[]).start().await.unwrap();
+    let bob = builder(names[1], &[]).neighbours([port(ann.address())]).mode(Mode::Push);
+    let bob = bob.start().await.unwrap();
+    let cyd = builder(names[2], &[]).neighbours([port(bob.address())]).mode(Mode::Pull);
+    let cyd = cyd.start().await.unwrap();
+    let mut events = cyd.events();
+    ann.set("color", "green").await.unwrap();
+    while cyd.get("ann", "color").await.unwrap().is_none() {
+        events.next().await;
+    }
+    let both = builder("dan", &[ann.address()]).neighbours([port(bob.address())]).start().await;
+    assert!(matches!(both, Err(Error::SeedsAndNeighbours)));
 }

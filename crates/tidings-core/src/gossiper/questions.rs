@@ -97,6 +97,13 @@ impl Gossiper {
         &self.dropped
     }
 
+    /// Whether somebody refuses this node's generation as beyond belief, and nobody is known to accept it: this machine's
+    /// clock is ahead of the others'.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.owner.is_refused()
+    }
+
     /// How many gaps were repaired by a pull beside the rounds: what a push showed to be missing, and nodes that nobody
     /// could introduce.
     #[must_use]

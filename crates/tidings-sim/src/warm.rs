@@ -24,13 +24,14 @@ impl Simulation {
             .map(|number| self.start(&format!("node-{}", first + number), config.clone(), &[Place(first)]))
             .collect();
         // Each asks the first one about its name before it takes part.
-        self.run(config.interval / 10);
+        let begun = self.until_each(&places, 3 * config.interval, tidings_core::Gossiper::has_begun);
+        assert_eq!(begun.len(), places.len(), "all begin");
         let introductions: Vec<Delta> = places.iter().map(|&place| self.introduction(place)).collect();
         let seal = Seal::new(&config.cluster);
-        for batch in introductions.chunks(BATCH) {
+        for (number, batch) in introductions.chunks(BATCH).enumerate() {
             let bytes = seal.encode(&self.told_by_nobody(batch));
             for &place in &places {
-                self.inject(place, Place(first).address(), &bytes);
+                self.inject(place, Place(first + number).address(), &bytes);
                 self.nodes[place.0].events = Vec::new();
             }
         }

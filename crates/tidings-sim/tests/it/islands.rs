@@ -90,3 +90,30 @@ fn r34_a_node_that_lost_all_its_peers_returns() {
     sim.until(MINUTE, |sim| knows_all(sim, &nodes)).expect("it returns");
     assert!(standing(&sim, nodes[3], nodes[0]).is_some());
 }
+
+/// R36: seeds that are down, that nothing comes back from, and that answer late: a newcomer joins by any that is left, and by
+/// whichever comes back first if none is.
+#[test]
+fn r36_a_newcomer_joins_whatever_its_other_seeds_do() {
+    for seed in 0..8_u64 {
+        let mut sim = Simulation::new(360 + seed);
+        sim.network.latency = (SECOND / 1_000, SECOND * u32::try_from(seed % 3).unwrap() + SECOND / 100);
+        let nodes = cluster(&mut sim, 5, &config());
+        let (down, blackhole, good) = (nodes[0], nodes[1], nodes[2]);
+        sim.crash(down);
+        let newcomer = Place(5);
+        sim.network.part(&[blackhole], &[newcomer]);
+        if seed >= 4 {
+            sim.network.part(&[good], &[newcomer]);
+        }
+        assert_eq!(sim.start("newcomer", config(), &[down, blackhole, good]), newcomer);
+        sim.run(MINUTE);
+        if seed >= 4 {
+            assert_eq!(live(&sim, newcomer), 1);
+            sim.network.heal();
+        }
+        sim.until(MINUTE, |sim| live(sim, newcomer) == 5).unwrap_or_else(|| panic!("seed {seed}"));
+        let known = |sim: &Simulation| nodes[1..].iter().all(|&node| live(sim, node) == 5);
+        sim.until(MINUTE, known).expect("all know it");
+    }
+}

@@ -1,12 +1,13 @@
-//! Three thousand nodes: no datagram grows with them.
+//! Three thousand nodes: no datagram grows with them, and every node still answers.
 
 use tidings_core::{Moment, Standing};
 use tidings_sim::{Place, Simulation};
 
 use crate::{MINUTE, SECOND, config, live};
 
+/// R57: where a full digest would outgrow the datagram, and nodes would fall silent.
 #[test]
-fn three_thousand_nodes_take_in_a_newcomer_and_a_write() {
+fn r57_three_thousand_nodes_take_in_a_newcomer_and_a_write() {
     let mut sim = Simulation::new(3_000);
     sim.network.latency = (SECOND / 100, SECOND / 10);
     let nodes = sim.start_warm(3_000, &config());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidings_core::{Config, Event, EventKind, Generation, Standing};
-use tidings_sim::{Disk, Place, Simulation};
+use tidings_sim::{Disk, Place, Share, Simulation};
 
 use crate::{MINUTE, SECOND, cluster, config, durable, knows_all, standing, text};
 
@@ -192,4 +192,61 @@ fn an_owner_at_its_limit_is_followed() {
     sim.leave(nodes[2]);
     sim.until(MINUTE, |sim| standing(sim, nodes[0], nodes[2]) == Some(Standing::Departed))
         .expect("it is heard");
+}
+
+/// R14: lives that end and begin between a SYN and its ACK2, each with keys of small versions: nobody is left with a mixture.
+#[test]
+fn r14_a_life_that_begins_within_an_exchange_loses_nothing() {
+    for seed in 0..20_u64 {
+        let mut sim = Simulation::new(1_400 + seed);
+        let nodes = cluster(&mut sim, 5, &config());
+        sim.network.latency = (SECOND / 10, 3 * SECOND);
+        (sim.network.loss, sim.network.duplicates) = (Share(100), Share(100));
+        for life in 0..6 {
+            for key in 0..3 {
+                sim.set(nodes[2], &format!("{life}-{key}"), "x");
+            }
+            sim.run(SECOND * 2);
+            sim.crash(nodes[2]);
+            sim.restart(nodes[2], Disk::Lost);
+            sim.run(SECOND);
+        }
+        let last = ["one", "two", "three"];
+        last.iter().for_each(|key| sim.set(nodes[2], key, "last"));
+        let right = |sim: &Simulation| {
+            nodes.iter().all(|&node| {
+                let state = sim.core(node).state(sim.name(nodes[2]), sim.moment());
+                let keys: Vec<_> = state.iter().flat_map(|state| state.entries.keys()).collect();
+                keys.len() == 3 && last.iter().all(|key| keys.iter().any(|k| k.as_str() == *key))
+            })
+        };
+        sim.until(5 * MINUTE, right).unwrap_or_else(|| panic!("seed {seed}"));
+    }
+}
+
+/// R15: an owner writes at every moment of every exchange. Whoever has come as far as the newest write of a key shows it: no
+/// version is told that is ahead of what is told with it.
+#[test]
+fn r15_no_version_is_told_ahead_of_its_entries() {
+    let mut sim = Simulation::new(15);
+    let nodes = cluster(&mut sim, 4, &config());
+    sim.network.latency = (SECOND / 1_000, SECOND / 5);
+    sim.network.loss = Share(200);
+    for turn in 0..4_000_u32 {
+        let owner = nodes[(turn % 4) as usize];
+        sim.set(owner, &format!("key-{}", turn % 37), &turn.to_string());
+        sim.run(SECOND / 200);
+        for &viewer in &nodes {
+            let max = sim.member(viewer, owner).unwrap().max_version;
+            for key in 0..37 {
+                let key = format!("key-{key}");
+                let Some(newest) = sim.value(owner, owner, &key).filter(|newest| newest.version <= max)
+                else {
+                    continue;
+                };
+                assert_eq!(sim.value(viewer, owner, &key), Some(newest), "{key} at {viewer:?}, turn {turn}");
+            }
+        }
+    }
+    sim.until(MINUTE, Simulation::is_equal).expect("all is told in the end");
 }

@@ -1,5 +1,6 @@
 //! Seeds: names that are looked up again for ever, since what runs behind a name moves.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -72,16 +73,8 @@ pub(crate) async fn look_up(seeds: Vec<Seed>, own: SocketAddr, found: watch::Sen
     let mut wait = EAGER;
     let mut known: Vec<Vec<SocketAddr>> = vec![Vec::new(); seeds.len()];
     loop {
-        let mut complete = true;
-        for (Seed(seed), known) in seeds.iter().zip(&mut known) {
-            match lookup_host(seed).await {
-                Ok(some) => *known = some.filter(|address| address.is_ipv4() == own.is_ipv4()).collect(),
-                Err(error) => {
-                    complete = false;
-                    tracing::warn!(%seed, %error, "the seed's name was not found");
-                }
-            }
-        }
+        let resolve = async |seed: &str| lookup_host(seed).await.map(Iterator::collect);
+        let complete = refresh(&seeds, &mut known, own, resolve).await;
         let addresses: Vec<_> = known.iter().flatten().copied().take(MOST).collect();
         found.send_if_modified(|old| {
             let changed = *old != addresses;
@@ -96,9 +89,56 @@ pub(crate) async fn look_up(seeds: Vec<Seed>, own: SocketAddr, found: watch::Sen
     }
 }
 
+/// Looks all seeds up once. Returns whether all were found; of one that was not, what was known stays.
+async fn refresh(
+    seeds: &[Seed],
+    known: &mut [Vec<SocketAddr>],
+    own: SocketAddr,
+    resolve: impl AsyncFn(&str) -> io::Result<Vec<SocketAddr>>,
+) -> bool {
+    let mut complete = true;
+    for (Seed(seed), known) in seeds.iter().zip(known) {
+        match resolve(seed).await {
+            Ok(some) => {
+                *known = some.into_iter().filter(|address| address.is_ipv4() == own.is_ipv4()).collect();
+            }
+            Err(error) => {
+                complete = false;
+                tracing::warn!(%seed, %error, "the seed's name was not found");
+            }
+        }
+    }
+    complete
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    /// R37: names move, name servers fail, and some names have a thousand addresses.
+    #[tokio::test]
+    async fn r37_names_are_looked_up_again_and_what_was_known_stays_while_the_server_is_silent() {
+        let seeds = ["moves:1", "fails:1", "many:1"].map(|seed| Seed::new(seed).unwrap());
+        let (own, turn) = (SocketAddr::from((Ipv4Addr::LOCALHOST, 9)), Cell::new(0_u8));
+        let at = |last| SocketAddr::from(([10, 0, 0, last], 1));
+        let resolve = async |seed: &str| match seed {
+            "moves:1" => Ok(vec![at(turn.get()), SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 1))]),
+            "fails:1" if turn.get() > 1 => Err(io::Error::other("SERVFAIL")),
+            "fails:1" => Ok(vec![at(200)]),
+            _ => Ok((1..=1_000).map(|port| SocketAddr::from(([10, 0, 1, 1], port))).collect()),
+        };
+        let mut known = vec![Vec::new(); 3];
+        for (round, complete) in [(1, true), (2, false)] {
+            turn.set(round);
+            assert_eq!(refresh(&seeds, &mut known, own, &resolve).await, complete);
+            assert_eq!(known[0], [at(round)], "it moved; of another family it is not reached");
+            assert_eq!(known[1], [at(200)]);
+            assert_eq!(known[2].len(), 1_000);
+        }
+    }
 
     /// R37, the parser: a comma at the end is no second seed on this machine.
     #[test]

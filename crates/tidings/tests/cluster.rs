@@ -1,6 +1,6 @@
 //! Real nodes over real UDP on loopback, in one process. They wait for what happens, never for time to pass.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tidings::{Error, Event, EventKind, Events, Mode, Node, Notice};
@@ -157,4 +157,20 @@ async fn nodes_in_a_line_know_all() {
     }
     let both = builder("dan", &[ann.address()]).neighbours([port(bob.address())]).start().await;
     assert!(matches!(both, Err(Error::SeedsAndNeighbours)));
+}
+
+/// R41: IPv6, and an address to be told that is not the one listened on.
+#[tokio::test]
+async fn r41_nodes_meet_over_ipv6_and_behind_other_addresses() {
+    let ann = builder("ann", &[]).listen((Ipv6Addr::UNSPECIFIED, 0)).advertise((Ipv6Addr::LOCALHOST, 0));
+    let Ok(ann) = ann.start().await else { return println!("this machine has no IPv6: nothing to see") };
+    let bob = builder("bob", &[ann.address()]).listen((Ipv6Addr::LOCALHOST, 0)).start().await.unwrap();
+    let mut events = bob.events();
+    ann.set("color", "green").await.unwrap();
+    while bob.get("ann", "color").await.unwrap().is_none() {
+        events.next().await;
+    }
+    let members = bob.members().await.unwrap();
+    assert_eq!(members[0].address, ann.address());
+    assert!(members[0].address.to_string().starts_with("[::1]:"), "{}", members[0].address);
 }

@@ -41,7 +41,7 @@ const NEWS: usize = 64;
 const WAITING: usize = 4;
 /// The longest message that asks for something.
 const LONGEST_REQUEST: usize = 1 << 20;
-/// How long opening takes at most, and writing what is left once a stream is closed.
+/// How long opening takes at most, and writing a message.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many bytes are read at a time.
 const CHUNK: usize = 64 << 10;
@@ -111,7 +111,11 @@ impl Task {
         loop {
             let happened = tokio::select! {
                 message = self.messages.recv() => match message {
-                    Some(bytes) => stream.write_all(&bytes).await.map(|()| Some(StreamNews::Written)),
+                    // Whoever does not read must not keep the stream for ever.
+                    Some(bytes) => {
+                        let written = timeout(PATIENCE, stream.write_all(&bytes)).await;
+                        written.map_err(io::Error::from).flatten().map(|()| Some(StreamNews::Written))
+                    }
                     None => return drop(timeout(PATIENCE, stream.shutdown()).await),
                 },
                 read = stream.read(&mut chunk) => match read {

@@ -33,9 +33,9 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 
 /// What the library says of a start that failed.
 pub(crate) fn not_started(error: &tidings::Error) -> Failure {
-    use tidings::Error::{Advertise, Config, Name, Seed};
+    use tidings::Error::{Advertise, Config, Name, Seed, SeedsAndNeighbours};
     // What the flags say is usage; what the system says is not.
-    let usage = matches!(error, Name(_) | Config(_) | Seed { .. } | Advertise { .. });
+    let usage = matches!(error, Name(_) | Config(_) | Seed { .. } | SeedsAndNeighbours | Advertise { .. });
     let exit = if usage { Exit::Usage } else { Exit::Refused };
     let fix = error.fix().unwrap_or_else(|| "see `tidings agent --help`".to_owned());
     Failure::new(exit, error.to_string(), fix)
@@ -100,6 +100,8 @@ fn builder(config: &AgentConfig) -> Result<Builder, Failure> {
         .cluster(&config.cluster)
         .listen(config.listen)
         .seeds(&config.seeds)
+        .neighbours(&config.neighbours)
+        .mode(config.mode)
         .interval(config.interval)
         .fanout(config.fanout)
         .patience(config.patience)

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
-use tidings::{Found, Member, NodeState, Shown, Standing, Status, Traffic, Value};
+use tidings::{BlockedStream, Found, Member, NodeState, Shown, Standing, Status, Traffic, Value};
 
 /// A node, as the agent sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,10 +86,21 @@ pub(crate) struct StatusBody {
     pub(crate) converged: bool,
     pub(crate) digest: String,
     pub(crate) rounds: u64,
+    pub(crate) mode: String,
+    pub(crate) repairs: u64,
+    pub(crate) blocked_streams: Vec<BlockedStreamBody>,
     pub(crate) sent: TrafficBody,
     pub(crate) received: TrafficBody,
     pub(crate) dropped: BTreeMap<String, u64>,
     pub(crate) warnings: Vec<String>,
+}
+
+/// Where no stream could be had of late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BlockedStreamBody {
+    pub(crate) address: SocketAddr,
+    /// How the last one ended: `refused`, `stalled` or `broken`.
+    pub(crate) end: String,
 }
 
 /// What went over the wire.
@@ -181,6 +192,9 @@ impl StatusBody {
             converged: status.converged,
             digest: status.digest,
             rounds: status.rounds,
+            mode: status.mode.to_string(),
+            repairs: status.repairs,
+            blocked_streams: status.blocked_streams.iter().map(BlockedStreamBody::from).collect(),
             sent: status.sent.into(),
             received: status.received.into(),
             dropped: status.dropped.into_iter().map(|(reason, n)| (reason.to_owned(), n)).collect(),
@@ -232,6 +246,12 @@ impl From<Standing> for State {
             Standing::Unreachable => Self::Unreachable,
             Standing::Departed => Self::Departed,
         }
+    }
+}
+
+impl From<&BlockedStream> for BlockedStreamBody {
+    fn from(blocked: &BlockedStream) -> Self {
+        Self { address: blocked.address, end: blocked.end.to_string() }
     }
 }
 

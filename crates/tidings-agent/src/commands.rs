@@ -155,13 +155,23 @@ fn state_table(nodes: &[StateBody], me: &str) -> String {
 }
 
 fn status_table(status: &StatusBody) -> String {
-    let mut lines = Vec::new();
-    match status.warnings.len() {
-        0 if status.unreachable == 0 => lines.push("all is well".to_owned()),
-        0 => lines.push(format!("{} unreachable: see `tidings members`", count(status.unreachable, "node"))),
-        number => lines.push(format!("not well, for {}:", count(number, "reason"))),
+    let mut reasons: Vec<_> = status.warnings.iter().map(|warning| visible(warning)).collect();
+    if status.unreachable > 0 {
+        let (nodes, them) =
+            (count(status.unreachable, "node"), if status.unreachable == 1 { "it" } else { "them" });
+        reasons.push(format!(
+            "{nodes} unreachable: see which by `tidings members`, and why by `tidings state NODE`; start {them} again, \
+             or mend the network to {them}"
+        ));
     }
-    lines.extend(status.warnings.iter().map(|warning| format!("  ! {}", visible(warning))));
+    let mut lines = match reasons.len() {
+        0 => vec!["all is well".to_owned()],
+        number => vec![format!("not well, for {}:", count(number, "reason"))],
+    };
+    lines.extend(reasons.iter().map(|reason| format!("  ! {reason}")));
+    let blocked = status.blocked_streams.iter();
+    let blocked: Vec<_> =
+        blocked.map(|blocked| format!("{} ({})", blocked.address, visible(&blocked.end))).collect();
     let dropped = status.dropped.iter().filter(|(_, number)| **number > 0);
     let dropped: Vec<_> = dropped.map(|(reason, number)| format!("{number} {}", visible(reason))).collect();
     let members = census(status.live, status.unreachable, status.departed);
@@ -173,9 +183,18 @@ fn status_table(status: &StatusBody) -> String {
         ("members", members),
         ("converged", if status.converged { "yes" } else { "not yet" }.to_owned()),
         ("digest", visible(&status.digest)),
-        ("rounds", status.rounds.to_string()),
+        ("rounds", format!("{}, by {}", status.rounds, visible(&status.mode))),
+        ("repairs", status.repairs.to_string()),
         ("sent", traffic(&status.sent)),
         ("received", traffic(&status.received)),
+        (
+            "blocked",
+            if blocked.is_empty() {
+                "nothing".to_owned()
+            } else {
+                format!("streams to {}", blocked.join(", "))
+            },
+        ),
         ("dropped", if dropped.is_empty() { "nothing".to_owned() } else { dropped.join(" · ") }),
         ("version", visible(&status.version)),
     ] {
@@ -223,6 +242,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use expect_test::expect;
+
+    use crate::body::BlockedStreamBody;
 
     use super::*;
 
@@ -285,6 +306,12 @@ mod tests {
             converged: true,
             digest: "0123456789abcdef".to_owned(),
             rounds: 7,
+            mode: "push-pull".to_owned(),
+            repairs: 2,
+            blocked_streams: vec![BlockedStreamBody {
+                address: ([127, 0, 0, 1], 9).into(),
+                end: "refused".to_owned(),
+            }],
             sent: traffic.clone(),
             received: traffic,
             dropped: BTreeMap::from([("cluster".to_owned(), 3), ("checksum".to_owned(), 0)]),
@@ -292,19 +319,23 @@ mod tests {
         };
         assert_eq!(status_table(&status).lines().next(), Some("all is well"));
         status.warnings.push("something is odd: mend it".to_owned());
+        status.unreachable = 1;
         expect![[r#"
-            not well, for 1 reason:
+            not well, for 2 reasons:
               ! something is odd: mend it
+              ! 1 node unreachable: see which by `tidings members`, and why by `tidings state NODE`; start it again, or mend the network to it
             node        api-1 in cluster tidings
             generation  1
             gossip      127.0.0.1:8434
             api         127.0.0.1:8435
-            members     5 live · 0 unreachable · 0 departed
+            members     5 live · 1 unreachable · 0 departed
             converged   yes
             digest      0123456789abcdef
-            rounds      7
+            rounds      7, by push-pull
+            repairs     2
             sent        10 datagrams of 1280 bytes · 0 streams of 0 bytes
             received    10 datagrams of 1280 bytes · 0 streams of 0 bytes
+            blocked     streams to 127.0.0.1:9 (refused)
             dropped     3 cluster
             version     0.1.0"#]]
         .assert_eq(&status_table(&status));

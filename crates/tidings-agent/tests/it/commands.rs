@@ -85,6 +85,7 @@ fn status_tells_all_that_the_interface_names() {
     let status = agent.json(&["status"]);
     let expected = [
         "api",
+        "blocked_streams",
         "cluster",
         "converged",
         "departed",
@@ -93,8 +94,10 @@ fn status_tells_all_that_the_interface_names() {
         "generation",
         "gossip",
         "live",
+        "mode",
         "name",
         "received",
+        "repairs",
         "rounds",
         "sent",
         "unreachable",

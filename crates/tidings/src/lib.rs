@@ -23,6 +23,7 @@ mod disk;
 mod driver;
 mod error;
 mod events;
+mod loss;
 mod node;
 mod seeds;
 mod status;

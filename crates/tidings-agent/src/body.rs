@@ -8,6 +8,8 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use tidings::{BlockedStream, Found, Member, NodeState, Shown, Standing, Status, Traffic, Value};
 
+use crate::suspected::SuspectedBody;
+
 /// A node, as the agent sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct MemberBody {
@@ -62,11 +64,13 @@ pub(crate) struct WrittenBody {
 }
 
 /// A node and its keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StateBody {
     pub(crate) name: String,
     pub(crate) generation: u64,
     pub(crate) max_version: u64,
+    /// Null for the node that answers and for one that departed.
+    pub(crate) suspected: Option<SuspectedBody>,
     pub(crate) entries: Vec<EntryBody>,
 }
 
@@ -162,7 +166,7 @@ impl EntryBody {
 impl StateBody {
     /// The body for the keys of `state` that begin with `prefix`.
     pub(crate) fn new(state: &NodeState, prefix: &str) -> Self {
-        let NodeState { member, entries } = state;
+        let NodeState { member, entries, suspected } = state;
         let (name, generation) = (member.name.to_string(), member.generation.0);
         let entries = entries.iter().filter(|(key, _)| key.as_str().starts_with(prefix));
         let entries = entries.map(|(key, Shown { value, version })| EntryBody {
@@ -172,7 +176,13 @@ impl StateBody {
             version: version.0,
             generation,
         });
-        Self { entries: entries.collect(), name, generation, max_version: member.max_version.0 }
+        Self {
+            entries: entries.collect(),
+            name,
+            generation,
+            max_version: member.max_version.0,
+            suspected: suspected.as_ref().map(SuspectedBody::from),
+        }
     }
 }
 
@@ -230,13 +240,17 @@ impl From<&Member> for MemberBody {
             generation: member.generation.0,
             heartbeat: member.heartbeat.0,
             state: member.standing.into(),
-            // JSON has no infinity, and nobody needs more than three digits of a suspicion.
-            phi: (member.phi.clamp(0.0, 1e6) * 1e3).round() / 1e3,
+            phi: thousandths(member.phi),
             keys: member.keys,
             max_version: member.max_version.0,
             is_self: member.is_self,
         }
     }
+}
+
+/// A suspicion as JSON has it: there is no infinity, and nobody needs more than three digits.
+pub(crate) fn thousandths(phi: f64) -> f64 {
+    (phi.clamp(0.0, 1e6) * 1e3).round() / 1e3
 }
 
 impl From<Standing> for State {

@@ -12,6 +12,7 @@ use crate::cli::To;
 use crate::client::{Client, escape, key_path};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Column, Format, count, paint, visible};
+use crate::suspected;
 
 /// `tidings members`.
 pub(crate) fn members(to: &To) -> Result<(), Failure> {
@@ -29,7 +30,7 @@ pub(crate) fn state(node: Option<&str>, to: &To) -> Result<(), Failure> {
     let body = client.get(&path)?;
     output::list(to.print.output, &body, |nodes| {
         let status: StatusBody = output::understand(&client.get("/v1/status")?)?;
-        Ok(state_table(&nodes, &status.name))
+        Ok(state_table(&nodes, &status.name, node.is_some()))
     })
 }
 
@@ -140,7 +141,8 @@ fn members_table(members: &[MemberBody], colours: bool) -> String {
     )
 }
 
-fn state_table(nodes: &[StateBody], me: &str) -> String {
+/// Keys, then what speaks against whom: against everybody in it if they were `asked_for` by name.
+fn state_table(nodes: &[StateBody], me: &str, asked_for: bool) -> String {
     let columns =
         [Column::Left("OWNER"), Column::Left("KEY"), Column::Left("VALUE"), Column::Right("VERSION")];
     let entries = nodes.iter().flat_map(|node| &node.entries);
@@ -151,7 +153,9 @@ fn state_table(nodes: &[StateBody], me: &str) -> String {
         }),
     );
     let keys = count(entries.count(), "key");
-    format!("{table}\n{keys} of {}, as seen by {me}", count(nodes.len(), "node"))
+    let suspected =
+        suspected::table(nodes, asked_for).map_or_else(String::new, |table| format!("\n{table}\n\n"));
+    format!("{table}\n{suspected}{keys} of {}, as seen by {me}", count(nodes.len(), "node"))
 }
 
 fn status_table(status: &StatusBody) -> String {
@@ -280,14 +284,15 @@ mod tests {
             entry("b", ValueBody::Text("x".repeat(60))),
             entry("c", ValueBody::Base64("/wA=".to_owned())),
         ];
-        let nodes = [StateBody { name: "api-1".to_owned(), generation: 1, max_version: 7, entries }];
+        let nodes =
+            [StateBody { name: "api-1".to_owned(), generation: 1, max_version: 7, suspected: None, entries }];
         expect![[r#"
             OWNER  KEY  VALUE                                              VERSION
             api-1  a    two\nlines                                               7
             api-1  b    xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…        7
             api-1  c    (2 bytes)                                                7
             3 keys of 1 node, as seen by api-2"#]]
-        .assert_eq(&state_table(&nodes, "api-2"));
+        .assert_eq(&state_table(&nodes, "api-2", false));
     }
 
     #[test]

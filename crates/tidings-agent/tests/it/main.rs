@@ -8,3 +8,4 @@ mod errors;
 mod explain;
 mod harness;
 mod http;
+mod suspicion;

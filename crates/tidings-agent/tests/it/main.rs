@@ -8,4 +8,5 @@ mod errors;
 mod explain;
 mod harness;
 mod http;
+mod names;
 mod suspicion;

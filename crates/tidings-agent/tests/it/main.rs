@@ -9,4 +9,5 @@ mod explain;
 mod harness;
 mod http;
 mod names;
+mod size;
 mod suspicion;

@@ -8,6 +8,7 @@ mod errors;
 mod explain;
 mod harness;
 mod http;
+mod links;
 mod names;
 mod size;
 mod suspicion;

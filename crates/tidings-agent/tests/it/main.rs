@@ -10,5 +10,6 @@ mod harness;
 mod http;
 mod links;
 mod names;
+mod noise;
 mod size;
 mod suspicion;

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod errors;
 mod explain;
+mod face;
 mod harness;
 mod http;
 mod links;

@@ -31,11 +31,11 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
     Runtime::new().map_err(|error| system("no threads can be had", &error))
 }
 
-/// What the library says of a start that failed.
+/// What the library says of a start that failed, or of a node that ended.
 pub(crate) fn not_started(error: &tidings::Error) -> Failure {
-    use tidings::Error::{Advertise, Config, Name, Seed};
+    use tidings::Error::{Advertise, Config, Name, Seed, SeedsAndNeighbours};
     // What the flags say is usage; what the system says is not.
-    let usage = matches!(error, Name(_) | Config(_) | Seed { .. } | Advertise { .. });
+    let usage = matches!(error, Name(_) | Config(_) | Seed { .. } | SeedsAndNeighbours | Advertise { .. });
     let exit = if usage { Exit::Usage } else { Exit::Refused };
     let fix = error.fix().unwrap_or_else(|| "see `tidings agent --help`".to_owned());
     Failure::new(exit, error.to_string(), fix)
@@ -75,6 +75,9 @@ async fn serve(builder: Builder, api: SocketAddr) -> Result<(), Failure> {
     // Whoever asked for the departure gets the answer; whoever dawdles does not keep us.
     let _ = tokio::time::timeout(LAST_ANSWERS, server).await;
     ending?;
+    if let Some(conflict) = node.conflict() {
+        return Err(not_started(&conflict));
+    }
     if left {
         tracing::info!("left");
         return Ok(());
@@ -100,6 +103,8 @@ fn builder(config: &AgentConfig) -> Result<Builder, Failure> {
         .cluster(&config.cluster)
         .listen(config.listen)
         .seeds(&config.seeds)
+        .neighbours(&config.neighbours)
+        .mode(config.mode)
         .interval(config.interval)
         .fanout(config.fanout)
         .patience(config.patience)

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
-use tidings::{Found, Member, NodeState, Shown, Standing, Status, Traffic, Value};
+use tidings::{BlockedStream, Found, Member, NodeState, Shown, Standing, Status, Traffic, Value};
+
+use crate::suspected::SuspectedBody;
 
 /// A node, as the agent sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,11 +64,13 @@ pub(crate) struct WrittenBody {
 }
 
 /// A node and its keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StateBody {
     pub(crate) name: String,
     pub(crate) generation: u64,
     pub(crate) max_version: u64,
+    /// Null for the node that answers and for one that departed.
+    pub(crate) suspected: Option<SuspectedBody>,
     pub(crate) entries: Vec<EntryBody>,
 }
 
@@ -86,10 +90,21 @@ pub(crate) struct StatusBody {
     pub(crate) converged: bool,
     pub(crate) digest: String,
     pub(crate) rounds: u64,
+    pub(crate) mode: String,
+    pub(crate) repairs: u64,
+    pub(crate) blocked_streams: Vec<BlockedStreamBody>,
     pub(crate) sent: TrafficBody,
     pub(crate) received: TrafficBody,
     pub(crate) dropped: BTreeMap<String, u64>,
     pub(crate) warnings: Vec<String>,
+}
+
+/// Where no stream could be had of late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BlockedStreamBody {
+    pub(crate) address: SocketAddr,
+    /// How the last one ended: `refused`, `stalled` or `broken`.
+    pub(crate) end: String,
 }
 
 /// What went over the wire.
@@ -151,7 +166,7 @@ impl EntryBody {
 impl StateBody {
     /// The body for the keys of `state` that begin with `prefix`.
     pub(crate) fn new(state: &NodeState, prefix: &str) -> Self {
-        let NodeState { member, entries } = state;
+        let NodeState { member, entries, suspected } = state;
         let (name, generation) = (member.name.to_string(), member.generation.0);
         let entries = entries.iter().filter(|(key, _)| key.as_str().starts_with(prefix));
         let entries = entries.map(|(key, Shown { value, version })| EntryBody {
@@ -161,7 +176,13 @@ impl StateBody {
             version: version.0,
             generation,
         });
-        Self { entries: entries.collect(), name, generation, max_version: member.max_version.0 }
+        Self {
+            entries: entries.collect(),
+            name,
+            generation,
+            max_version: member.max_version.0,
+            suspected: suspected.as_ref().map(SuspectedBody::from),
+        }
     }
 }
 
@@ -181,6 +202,9 @@ impl StatusBody {
             converged: status.converged,
             digest: status.digest,
             rounds: status.rounds,
+            mode: status.mode.to_string(),
+            repairs: status.repairs,
+            blocked_streams: status.blocked_streams.iter().map(BlockedStreamBody::from).collect(),
             sent: status.sent.into(),
             received: status.received.into(),
             dropped: status.dropped.into_iter().map(|(reason, n)| (reason.to_owned(), n)).collect(),
@@ -216,13 +240,17 @@ impl From<&Member> for MemberBody {
             generation: member.generation.0,
             heartbeat: member.heartbeat.0,
             state: member.standing.into(),
-            // JSON has no infinity, and nobody needs more than three digits of a suspicion.
-            phi: (member.phi.clamp(0.0, 1e6) * 1e3).round() / 1e3,
+            phi: thousandths(member.phi),
             keys: member.keys,
             max_version: member.max_version.0,
             is_self: member.is_self,
         }
     }
+}
+
+/// A suspicion as JSON has it: there is no infinity, and nobody needs more than three digits.
+pub(crate) fn thousandths(phi: f64) -> f64 {
+    (phi.clamp(0.0, 1e6) * 1e3).round() / 1e3
 }
 
 impl From<Standing> for State {
@@ -232,6 +260,12 @@ impl From<Standing> for State {
             Standing::Unreachable => Self::Unreachable,
             Standing::Departed => Self::Departed,
         }
+    }
+}
+
+impl From<&BlockedStream> for BlockedStreamBody {
+    fn from(blocked: &BlockedStream) -> Self {
+        Self { address: blocked.address, end: blocked.end.to_string() }
     }
 }
 

@@ -143,11 +143,20 @@ pub(crate) struct DemoArgs {
     /// How many seconds the story may take; it never takes more than 30
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) seconds: u16,
+    /// Lose this share of all datagrams at random, from 0 to 0.9
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share, allow_negative_numbers = true)]
+    pub(crate) loss: f64,
     /// Repeats the random choices of an earlier run; chance in the network's timing remains
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed_number: Option<u64>,
     #[command(flatten)]
     pub(crate) print: Print,
+}
+
+/// Reads the share of `--loss`.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=0.9).contains(share));
+    share.ok_or_else(|| "give a share from 0 to 0.9".to_owned())
 }
 
 /// The flags of `wait`.

@@ -12,6 +12,7 @@ use crate::cli::To;
 use crate::client::{Client, escape, key_path};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Column, Format, count, paint, visible};
+use crate::suspected;
 
 /// `tidings members`.
 pub(crate) fn members(to: &To) -> Result<(), Failure> {
@@ -29,7 +30,7 @@ pub(crate) fn state(node: Option<&str>, to: &To) -> Result<(), Failure> {
     let body = client.get(&path)?;
     output::list(to.print.output, &body, |nodes| {
         let status: StatusBody = output::understand(&client.get("/v1/status")?)?;
-        Ok(state_table(&nodes, &status.name))
+        Ok(state_table(&nodes, &status.name, node.is_some()))
     })
 }
 
@@ -140,7 +141,8 @@ fn members_table(members: &[MemberBody], colours: bool) -> String {
     )
 }
 
-fn state_table(nodes: &[StateBody], me: &str) -> String {
+/// Keys, then what speaks against whom: against everybody in it if they were `asked_for` by name.
+fn state_table(nodes: &[StateBody], me: &str, asked_for: bool) -> String {
     let columns =
         [Column::Left("OWNER"), Column::Left("KEY"), Column::Left("VALUE"), Column::Right("VERSION")];
     let entries = nodes.iter().flat_map(|node| &node.entries);
@@ -151,17 +153,29 @@ fn state_table(nodes: &[StateBody], me: &str) -> String {
         }),
     );
     let keys = count(entries.count(), "key");
-    format!("{table}\n{keys} of {}, as seen by {me}", count(nodes.len(), "node"))
+    let suspected =
+        suspected::table(nodes, asked_for).map_or_else(String::new, |table| format!("\n{table}\n\n"));
+    format!("{table}\n{suspected}{keys} of {}, as seen by {me}", count(nodes.len(), "node"))
 }
 
 fn status_table(status: &StatusBody) -> String {
-    let mut lines = Vec::new();
-    match status.warnings.len() {
-        0 if status.unreachable == 0 => lines.push("all is well".to_owned()),
-        0 => lines.push(format!("{} unreachable: see `tidings members`", count(status.unreachable, "node"))),
-        number => lines.push(format!("not well, for {}:", count(number, "reason"))),
+    let mut reasons: Vec<_> = status.warnings.iter().map(|warning| visible(warning)).collect();
+    if status.unreachable > 0 {
+        let (nodes, them) =
+            (count(status.unreachable, "node"), if status.unreachable == 1 { "it" } else { "them" });
+        reasons.push(format!(
+            "{nodes} unreachable: see which by `tidings members`, and why by `tidings state NODE`; start {them} again, \
+             or mend the network to {them}"
+        ));
     }
-    lines.extend(status.warnings.iter().map(|warning| format!("  ! {}", visible(warning))));
+    let mut lines = match reasons.len() {
+        0 => vec!["all is well".to_owned()],
+        number => vec![format!("not well, for {}:", count(number, "reason"))],
+    };
+    lines.extend(reasons.iter().map(|reason| format!("  ! {reason}")));
+    let blocked = status.blocked_streams.iter();
+    let blocked: Vec<_> =
+        blocked.map(|blocked| format!("{} ({})", blocked.address, visible(&blocked.end))).collect();
     let dropped = status.dropped.iter().filter(|(_, number)| **number > 0);
     let dropped: Vec<_> = dropped.map(|(reason, number)| format!("{number} {}", visible(reason))).collect();
     let members = census(status.live, status.unreachable, status.departed);
@@ -173,9 +187,18 @@ fn status_table(status: &StatusBody) -> String {
         ("members", members),
         ("converged", if status.converged { "yes" } else { "not yet" }.to_owned()),
         ("digest", visible(&status.digest)),
-        ("rounds", status.rounds.to_string()),
+        ("rounds", format!("{}, by {}", status.rounds, visible(&status.mode))),
+        ("repairs", status.repairs.to_string()),
         ("sent", traffic(&status.sent)),
         ("received", traffic(&status.received)),
+        (
+            "blocked",
+            if blocked.is_empty() {
+                "nothing".to_owned()
+            } else {
+                format!("streams to {}", blocked.join(", "))
+            },
+        ),
         ("dropped", if dropped.is_empty() { "nothing".to_owned() } else { dropped.join(" · ") }),
         ("version", visible(&status.version)),
     ] {
@@ -224,6 +247,8 @@ mod tests {
 
     use expect_test::expect;
 
+    use crate::body::BlockedStreamBody;
+
     use super::*;
 
     fn member(name: &str, state: State, phi: f64, is_self: bool) -> MemberBody {
@@ -259,14 +284,15 @@ mod tests {
             entry("b", ValueBody::Text("x".repeat(60))),
             entry("c", ValueBody::Base64("/wA=".to_owned())),
         ];
-        let nodes = [StateBody { name: "api-1".to_owned(), generation: 1, max_version: 7, entries }];
+        let nodes =
+            [StateBody { name: "api-1".to_owned(), generation: 1, max_version: 7, suspected: None, entries }];
         expect![[r#"
             OWNER  KEY  VALUE                                              VERSION
             api-1  a    two\nlines                                               7
             api-1  b    xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…        7
             api-1  c    (2 bytes)                                                7
             3 keys of 1 node, as seen by api-2"#]]
-        .assert_eq(&state_table(&nodes, "api-2"));
+        .assert_eq(&state_table(&nodes, "api-2", false));
     }
 
     #[test]
@@ -285,6 +311,12 @@ mod tests {
             converged: true,
             digest: "0123456789abcdef".to_owned(),
             rounds: 7,
+            mode: "push-pull".to_owned(),
+            repairs: 2,
+            blocked_streams: vec![BlockedStreamBody {
+                address: ([127, 0, 0, 1], 9).into(),
+                end: "refused".to_owned(),
+            }],
             sent: traffic.clone(),
             received: traffic,
             dropped: BTreeMap::from([("cluster".to_owned(), 3), ("checksum".to_owned(), 0)]),
@@ -292,19 +324,23 @@ mod tests {
         };
         assert_eq!(status_table(&status).lines().next(), Some("all is well"));
         status.warnings.push("something is odd: mend it".to_owned());
+        status.unreachable = 1;
         expect![[r#"
-            not well, for 1 reason:
+            not well, for 2 reasons:
               ! something is odd: mend it
+              ! 1 node unreachable: see which by `tidings members`, and why by `tidings state NODE`; start it again, or mend the network to it
             node        api-1 in cluster tidings
             generation  1
             gossip      127.0.0.1:8434
             api         127.0.0.1:8435
-            members     5 live · 0 unreachable · 0 departed
+            members     5 live · 1 unreachable · 0 departed
             converged   yes
             digest      0123456789abcdef
-            rounds      7
+            rounds      7, by push-pull
+            repairs     2
             sent        10 datagrams of 1280 bytes · 0 streams of 0 bytes
             received    10 datagrams of 1280 bytes · 0 streams of 0 bytes
+            blocked     streams to 127.0.0.1:9 (refused)
             dropped     3 cluster
             version     0.1.0"#]]
         .assert_eq(&status_table(&status));

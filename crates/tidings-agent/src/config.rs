@@ -7,6 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tidings::Mode;
+
 use crate::cli::{ConfigCommand, Print};
 use crate::failure::{Exit, Failure};
 
@@ -24,10 +26,12 @@ pub(crate) struct AgentConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) advertise: Option<SocketAddr>,
     pub(crate) seeds: Vec<String>,
+    pub(crate) neighbours: Vec<String>,
     pub(crate) api: SocketAddr,
     pub(crate) cluster: String,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) interval: Duration,
+    pub(crate) mode: Mode,
     pub(crate) fanout: usize,
     pub(crate) patience: u32,
     pub(crate) datagram: usize,
@@ -43,11 +47,13 @@ impl Default for AgentConfig {
             listen: (Ipv4Addr::LOCALHOST, 8434).into(),
             advertise: None,
             seeds: Vec::new(),
+            neighbours: Vec::new(),
             // The API asks for no password: whoever wants it on a network says so.
             api: (Ipv4Addr::LOCALHOST, 8435).into(),
             cluster: "tidings".to_owned(),
             data_dir: None,
             interval: Duration::from_secs(1),
+            mode: Mode::default(),
             fanout: 1,
             patience: 2,
             datagram: 1_200,
@@ -60,7 +66,7 @@ impl Default for AgentConfig {
 impl AgentConfig {
     /// The node's name. Refuses what no setting shows to be wrong alone.
     pub(crate) fn check(&self) -> Result<&str, Failure> {
-        let refuse = |fact: String, fix| Failure::new(Exit::Usage, fact, fix);
+        let refuse = |fact: String, fix: &str| Failure::new(Exit::Usage, fact, fix);
         let Some(name) = &self.name else {
             let fix = "give it by --name, by TIDINGS_NAME, or as `name` in the file of --config";
             return Err(refuse("the node has no name".to_owned(), fix));
@@ -69,6 +75,10 @@ impl AgentConfig {
         if address.ip().is_unspecified() || address.ip().is_multicast() {
             let fix = "give one that they can send to by --advertise, TIDINGS_ADVERTISE or `advertise`";
             return Err(refuse(format!("no other node can reach this one at {address}"), fix));
+        }
+        if !self.seeds.is_empty() && !self.neighbours.is_empty() {
+            let both = tidings::Error::SeedsAndNeighbours;
+            return Err(refuse(both.to_string(), &both.fix().unwrap_or_default()));
         }
         Ok(name)
     }

@@ -43,7 +43,7 @@ impl Story {
         let nodes = usize::from(args.nodes);
         let seed_number = args.seed_number.unwrap_or_else(stage::any_seed_number);
         Self {
-            stage: Stage::new(nodes, theory::interval(limit), seed_number),
+            stage: Stage::new(nodes, theory::interval(limit), seed_number, args.loss),
             teller: Teller::new(args.print.output),
             limit,
             deadline: Instant::now() + limit,
@@ -60,17 +60,24 @@ impl Story {
             self.stage.interval().as_millis(),
             self.stage.seed_number(),
         ))?;
+        if self.stage.loss() > 0.0 {
+            self.teller.open(&format!(
+                "Of all datagrams, a share of {} is lost at random. Theory reckons without that.",
+                self.stage.loss()
+            ))?;
+        }
         self.gather().await?;
         self.spread().await?;
         self.kill().await?;
         self.restart().await?;
         let total = self.stage.total().await;
         self.teller.close(&format!(
-            "All of it took {:.1} s, {} datagrams and {} bytes.\n\
+            "All of it took {:.1} s, {} datagrams and {} bytes{}.\n\
              Now yours: `tidings agent --name api-1`, and elsewhere `tidings members`.",
             began.elapsed().as_secs_f64(),
             total.datagrams,
             total.bytes,
+            if total.lost == 0 { String::new() } else { format!("; {} datagrams were lost", total.lost) },
         ))
     }
 
@@ -290,8 +297,13 @@ mod tests {
     #[tokio::test]
     async fn a_story_that_does_not_end_in_time_says_what_was_not_reached() {
         // Whatever it waits for first, the time is up; and no silence is noticed in no time.
-        let args =
-            DemoArgs { nodes: 2, seconds: 1, seed_number: Some(7), print: Print { output: Format::Json } };
+        let args = DemoArgs {
+            nodes: 2,
+            seconds: 1,
+            loss: 0.0,
+            seed_number: Some(7),
+            print: Print { output: Format::Json },
+        };
         let mut story = Story::new(&args, Duration::ZERO);
         let Err(Failure::Told { exit, fact, .. }) = story.tell().await else { panic!("it ended in no time") };
         assert_eq!(exit, Exit::Refused);

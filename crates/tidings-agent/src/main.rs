@@ -22,6 +22,7 @@ mod body;
 mod client;
 mod failure;
 mod output;
+mod suspected;
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {

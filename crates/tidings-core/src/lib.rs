@@ -95,7 +95,7 @@ pub use owner::{Persist, PersistMark, Saved, WriteError};
 pub use peer::{Peer, Rejected, StreamEnd, StreamId, Transmit};
 pub use replica::{Applied, Limits, Replica};
 pub use rng::Rng;
-pub use snapshot::{Member, NodeState, Shown, Snapshot, Standing};
+pub use snapshot::{Member, NodeState, Shown, Snapshot, Standing, Suspected};
 pub use summary::Summary;
 pub use time::{Moment, Time, WallClock};
 pub use version::{Generation, Head, Heartbeat, Version};

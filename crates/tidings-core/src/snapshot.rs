@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::entry::{Key, Value};
 use crate::name::NodeName;
@@ -46,6 +47,23 @@ pub struct NodeState {
     pub member: Member,
     /// Its keys with what they show; deleted ones are absent.
     pub entries: BTreeMap<Key, Shown>,
+    /// What its phi is made of; `None` for the node that answers and for one that departed, which nobody suspects.
+    pub suspected: Option<Suspected>,
+}
+
+/// What phi is made of: it is the larger of the two parts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Suspected {
+    /// What the silence says.
+    pub silence: f64,
+    /// What the attempts say that got no answer: nothing before they are spread over the patience.
+    pub attempts: f64,
+    /// From which phi on the node is convicted, as things are: more than is configured while others do not answer either.
+    pub threshold: f64,
+    /// For how long nothing newer was heard of it.
+    pub quiet: Duration,
+    /// How many attempts of whom got no answer: by name, or by id in hex where the name is unknown.
+    pub accusers: BTreeMap<String, u32>,
 }
 
 /// The value that a key shows.

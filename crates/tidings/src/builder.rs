@@ -15,6 +15,7 @@ use crate::disk::{Disk, Found};
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::events;
+use crate::loss::Loss;
 use crate::node::Node;
 use crate::seeds::{self, Contacts, Seed};
 
@@ -29,6 +30,7 @@ pub struct Builder {
     neighbours: Vec<String>,
     data_dir: Option<PathBuf>,
     rng_seed: Option<u64>,
+    loss: f64,
 }
 
 /// How many commands wait for the node before callers do.
@@ -47,6 +49,7 @@ impl Builder {
             neighbours: Vec::new(),
             data_dir: None,
             rng_seed: None,
+            loss: 0.0,
         }
     }
 
@@ -145,6 +148,15 @@ impl Builder {
         self
     }
 
+    /// Loses this share of the datagrams that the node sends, from 0, the default, to 0.9: for tests and demonstrations.
+    /// Which ones is chosen at random, and repeated by [`rng_seed`](Self::rng_seed). The status counts them as sent, as a
+    /// sender counts what the network loses, and as dropped for the reason `lost`. Streams lose nothing.
+    #[must_use]
+    pub fn loss(mut self, share: f64) -> Self {
+        self.loss = share;
+        self
+    }
+
     /// Starts the node. It looks for its seeds for ever, and takes writes at once. If its cluster knows its name at another
     /// address, that is asked first, for an interval at most: two processes cannot have one name.
     ///
@@ -175,6 +187,7 @@ impl Builder {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|error| bind(error.into()))?,
         };
+        let loss = Loss::new(self.loss, rng_seed)?;
         let clock = Clock::start();
         let seal = Seal::new(&config.cluster);
         let cluster = config.cluster.clone();
@@ -207,7 +220,7 @@ impl Builder {
             starter,
             Arc::clone(&ended),
         );
-        tokio::spawn(driver.warn_of(set_aside).run());
+        tokio::spawn(driver.warn_of(set_aside).lose(loss).run());
         let node = Node::new(name, cluster, address, commands, sender, ended);
         match begun.await {
             Ok(()) => Ok(node),

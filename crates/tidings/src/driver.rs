@@ -18,6 +18,7 @@ use tokio::time::sleep_until;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::Error;
+use crate::loss::Loss;
 use crate::seeds::Contacts;
 use crate::streams::{StreamNews, Streams};
 use crate::view::{Books, View};
@@ -64,6 +65,7 @@ pub(crate) struct Driver {
     contacts: Contacts,
     events: broadcast::Sender<Event>,
     books: Books,
+    loss: Option<Loss>,
     /// Who waits for the node to begin, and why it ended if it did by itself.
     starter: Option<oneshot::Sender<()>>,
     ended: Arc<OnceLock<Conflict>>,
@@ -111,6 +113,7 @@ impl Driver {
             contacts,
             events,
             books,
+            loss: None,
             starter: Some(starter),
             ended,
             commands,
@@ -120,6 +123,12 @@ impl Driver {
     /// Lets the status say that these files were damaged.
     pub(crate) fn warn_of(mut self, set_aside: Vec<PathBuf>) -> Self {
         self.books.set_aside = set_aside;
+        self
+    }
+
+    /// Loses datagrams on purpose.
+    pub(crate) fn lose(mut self, loss: Loss) -> Self {
+        self.loss = Some(loss);
         self
     }
 
@@ -198,6 +207,10 @@ impl Driver {
 
     async fn send(&mut self, to: SocketAddr, message: &Message) {
         let bytes = self.seal.encode(message);
+        if self.loss.as_mut().is_some_and(Loss::strikes) {
+            self.books.sent.datagram(bytes.len());
+            return self.drop_for("lost");
+        }
         match self.socket.send_to(&bytes, to).await {
             Ok(_) => self.books.sent.datagram(bytes.len()),
             Err(error) => {

@@ -23,6 +23,7 @@ mod disk;
 mod driver;
 mod error;
 mod events;
+mod loss;
 mod node;
 mod seeds;
 mod status;
@@ -36,7 +37,8 @@ pub use node::{Found, Node};
 pub use status::{BlockedStream, Status, Traffic};
 pub use tidings_core::{
     Cause, ConfigError, Event, EventKind, Generation, Heartbeat, Key, KeyError, Member, Mode, NameError,
-    NodeName, NodeState, Shown, Snapshot, Standing, StreamEnd, Value, Version, WallClock, WriteError,
+    NodeName, NodeState, Shown, Snapshot, Standing, StreamEnd, Suspected, Value, Version, WallClock,
+    WriteError,
 };
 
 /// What the README shows, compiled.

@@ -95,6 +95,8 @@ async fn what_cannot_work_is_refused_with_its_reason() {
     assert!(refused(builder("a b", &[]).start().await).unwrap().0.contains("' '"));
     let bad = Node::builder("bob").listen(ANY).seeds(["nowhere"]).start().await;
     assert_eq!(refused(bad).unwrap().0, "the seed \"nowhere\" is not host:port");
+    let (error, _) = refused(builder("bob", &[]).loss(2.0).start().await).unwrap();
+    assert_eq!(error, "the share of datagrams to lose is 2: it must be from 0 to 0.9");
     let huge = ann.set("k", vec![0; 65_537]).await.unwrap_err();
     assert_eq!(huge.to_string(), "the value of k has 65537 bytes: the limit is 65536");
     assert!(ann.delete("k").await.unwrap_err().to_string().contains("no key k"));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidings::NodeName;
+use tidings::{Mode, NodeName};
 
 use crate::config::AgentConfig;
 use crate::config::units::{duration, show_size, size};
@@ -80,6 +80,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         show: |config| json!(config.seeds),
     },
     Setting {
+        key: "neighbour",
+        form: "HOST:PORT",
+        help: "A node that this one may gossip with, where not everybody reaches everybody: with such, it gossips with \
+               no others. Given as a seed is, and in the place of seeds",
+        accepts: "a list of HOST:PORT: the flag several times, commas in the variable, [\"a:1\", \"b:2\"] in the file",
+        many: true,
+        take: |config, given| put(&mut config.neighbours, seeds(given)?),
+        show: |config| json!(config.neighbours),
+    },
+    Setting {
         key: "api",
         form: "IP:PORT",
         help: "Where to serve HTTP, also as http://IP:PORT; port 0 takes a free one. For other commands the same \
@@ -118,6 +128,15 @@ pub(super) const SETTINGS: &[Setting] = &[
             put(&mut config.interval, within(duration(given)?, Duration::from_millis(10), longest)?)
         },
         show: |config| json!(humantime::format_duration(config.interval).to_string()),
+    },
+    Setting {
+        key: "mode",
+        form: "MODE",
+        help: "Which way news goes in this node's rounds: push, pull or push-pull",
+        accepts: "push, pull or push-pull",
+        many: false,
+        take: |config, given| put(&mut config.mode, mode(given)?),
+        show: |config| json!(config.mode.to_string()),
     },
     Setting {
         key: "fanout",
@@ -199,6 +218,12 @@ fn cluster(given: &Value) -> Option<String> {
     let name = given.as_str()?;
     let fits = (1..=64).contains(&name.len()) && !name.chars().any(char::is_control);
     fits.then(|| name.to_owned())
+}
+
+fn mode(given: &Value) -> Option<Mode> {
+    let modes = [Mode::Push, Mode::Pull, Mode::PushPull];
+    let text = given.as_str()?;
+    modes.into_iter().find(|mode| mode.to_string() == text)
 }
 
 fn seeds(given: &Value) -> Option<Vec<String>> {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 pub(super) struct Stage {
     interval: Duration,
     seed_number: u64,
+    loss: f64,
     names: Vec<String>,
     nodes: BTreeMap<String, Node>,
     seed: Option<SocketAddr>,
@@ -41,6 +42,8 @@ pub(super) struct Total {
     pub(super) datagrams: u64,
     /// Bytes in datagrams and streams.
     pub(super) bytes: u64,
+    /// Those of the datagrams that were lost on purpose.
+    pub(super) lost: u64,
 }
 
 /// What an act took so far.
@@ -71,14 +74,15 @@ pub(super) fn any_seed_number() -> u64 {
 }
 
 impl Stage {
-    /// An empty stage for a number of nodes.
-    pub(super) fn new(nodes: usize, interval: Duration, seed_number: u64) -> Self {
+    /// An empty stage for a number of nodes, on a network that loses a share of their datagrams.
+    pub(super) fn new(nodes: usize, interval: Duration, seed_number: u64, loss: f64) -> Self {
         let width = nodes.to_string().len();
         let (tell, heard) = mpsc::unbounded_channel();
         let now = Instant::now();
         Self {
             interval,
             seed_number,
+            loss,
             names: (1..=nodes).map(|number| format!("node-{number:0width$}")).collect(),
             nodes: BTreeMap::new(),
             seed: None,
@@ -141,10 +145,11 @@ impl Stage {
             self.latest = (Instant::now(), self.total().await);
         }
         let elapsed = at.saturating_duration_since(self.mark.at);
-        let Total { datagrams, bytes } = self.latest.1;
+        let Total { datagrams, bytes, lost } = self.latest.1;
         let sent = Total {
             datagrams: datagrams.saturating_sub(self.mark.total.datagrams),
             bytes: bytes.saturating_sub(self.mark.total.bytes),
+            lost: lost.saturating_sub(self.mark.total.lost),
         };
         Figures { elapsed, rounds: elapsed.div_duration_f64(self.interval), sent }
     }
@@ -227,6 +232,11 @@ impl Stage {
         self.seed_number
     }
 
+    /// Which share of all datagrams is lost.
+    pub(super) fn loss(&self) -> f64 {
+        self.loss
+    }
+
     /// The value of [`SERVICE`] on a node.
     pub(super) fn service_address(&self, name: &str) -> String {
         let number = self.names.iter().position(|other| other == name).map_or(0, |index| index + 1);
@@ -240,6 +250,7 @@ impl Stage {
             .listen((Ipv4Addr::LOCALHOST, 0))
             .seeds(self.seed.map(|seed| seed.to_string()))
             .interval(self.interval)
+            .loss(self.loss)
             .rng_seed(seed_number.wrapping_mul(1_000).wrapping_add(number))
             .start()
             .await?;
@@ -263,12 +274,14 @@ impl std::ops::AddAssign for Total {
     fn add_assign(&mut self, other: Self) {
         self.datagrams += other.datagrams;
         self.bytes += other.bytes;
+        self.lost += other.lost;
     }
 }
 
 impl From<&Status> for Total {
     fn from(status: &Status) -> Self {
         let sent = &status.sent;
-        Self { datagrams: sent.datagrams, bytes: sent.datagram_bytes + sent.stream_bytes }
+        let lost = status.dropped.get("lost").copied().unwrap_or_default();
+        Self { datagrams: sent.datagrams, bytes: sent.datagram_bytes + sent.stream_bytes, lost }
     }
 }

@@ -20,6 +20,7 @@ pub(super) struct Step {
     rounds: f64,
     datagrams: u64,
     bytes: u64,
+    lost: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_rounds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,8 +31,19 @@ pub(super) struct Step {
 impl Step {
     /// A step with its sentence.
     pub(super) fn new(step: &'static str, said: String) -> Self {
-        let (ms, rounds, datagrams, bytes) = (0, 0.0, 0, 0);
-        Self { step, node: None, ms, rounds, datagrams, bytes, expected_rounds: None, theory: None, said }
+        let (ms, rounds, datagrams, bytes, lost) = (0, 0.0, 0, 0, 0);
+        Self {
+            step,
+            node: None,
+            ms,
+            rounds,
+            datagrams,
+            bytes,
+            lost,
+            expected_rounds: None,
+            theory: None,
+            said,
+        }
     }
 
     /// The node that the step happened on.
@@ -46,6 +58,7 @@ impl Step {
             rounds: tenths(figures.rounds),
             datagrams: figures.sent.datagrams,
             bytes: figures.sent.bytes,
+            lost: figures.sent.lost,
             ..self
         }
     }
@@ -63,8 +76,8 @@ pub(super) struct Teller {
     live: bool,
     colours: bool,
     acts: usize,
-    /// What was sent in the present act, in datagrams and bytes.
-    sent: Option<(u64, u64)>,
+    /// What was sent in the present act, in datagrams and bytes, and how many datagrams were lost.
+    sent: Option<(u64, u64, u64)>,
     /// The table on the screen.
     picture: String,
     told: Vec<Step>,
@@ -109,7 +122,7 @@ impl Teller {
         if let (Some(rounds), Some(theory)) = (step.expected_rounds, step.theory) {
             let _ = write!(line, "\n   {:<50} {:>16.1} rounds", format!("theory: {theory}"), rounds);
         }
-        self.sent = Some((step.datagrams, step.bytes));
+        self.sent = Some((step.datagrams, step.bytes, step.lost));
         self.tell(step, Some(line))
     }
 
@@ -157,8 +170,9 @@ impl Teller {
 
     /// The line that ends an act: what it took on the wire.
     fn end_of_act(&mut self) -> String {
-        self.sent.take().map_or_else(String::new, |(datagrams, bytes)| {
-            format!("   in all {datagrams} datagrams, {bytes} bytes\n")
+        self.sent.take().map_or_else(String::new, |(datagrams, bytes, lost)| {
+            let lost = if lost == 0 { String::new() } else { format!(", {lost} datagrams lost") };
+            format!("   in all {datagrams} datagrams, {bytes} bytes{lost}\n")
         })
     }
 

@@ -43,7 +43,7 @@ fn a_key_can_be_set_read_listed_and_deleted() {
     });
     assert_eq!(entry, expected);
     let state = agent.json(&["state", "api-1"]);
-    assert_eq!(fields(&state[0]), ["entries", "generation", "max_version", "name"]);
+    assert_eq!(fields(&state[0]), ["entries", "generation", "max_version", "name", "suspected"]);
     assert_eq!(state[0]["entries"], json!([expected]));
     assert!(agent.ok(&["state"]).ends_with("\n1 key of 1 node, as seen by api-1\n"));
     assert_eq!(agent.ok(&["get", "api-1", "a/b c"]), "é\n");
@@ -85,6 +85,7 @@ fn status_tells_all_that_the_interface_names() {
     let status = agent.json(&["status"]);
     let expected = [
         "api",
+        "blocked_streams",
         "cluster",
         "converged",
         "departed",
@@ -93,8 +94,10 @@ fn status_tells_all_that_the_interface_names() {
         "generation",
         "gossip",
         "live",
+        "mode",
         "name",
         "received",
+        "repairs",
         "rounds",
         "sent",
         "unreachable",

@@ -82,41 +82,54 @@ fn every_setting_can_be_given_by_every_layer() {
         ("listen", "127.0.0.1:1"),
         ("advertise", "127.0.0.1:2"),
         ("seed", "a:3"),
+        ("neighbour", "n:3"),
         ("api", "127.0.0.1:4"),
         ("cluster", "blue"),
         ("data_dir", "d"),
         ("interval", "250ms"),
+        ("mode", "pull"),
         ("fanout", "5"),
         ("patience", "3"),
         ("datagram", "1400B"),
         ("max_keys", "6"),
         ("max_bytes", "64KiB"),
     ];
+    // Seeds and neighbours exclude each other.
+    for left_out in ["seed", "neighbour"] {
+        let given: Vec<_> = values.into_iter().filter(|(key, _)| *key != left_out).collect();
+        for (layer, done) in by_each_layer(&given) {
+            assert_eq!((done.code, done.err.as_str()), (Some(0), ""));
+            let rows: Vec<Vec<_>> =
+                done.out.lines().skip(1).map(|line| line.split_whitespace().take(3).collect()).collect();
+            let row = |(key, value)| {
+                if key == left_out { vec![key, "-", "default"] } else { vec![key, value, layer] }
+            };
+            assert_eq!(rows, values.into_iter().map(row).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// What `config show` says of settings given by flags, by variables and by a file.
+fn by_each_layer(values: &[(&str, &str)]) -> [(&'static str, Done); 3] {
     let mut flags = vec![];
     let mut variables = vec![];
     let mut file = String::new();
-    for (key, value) in values {
+    for &(key, value) in values {
         flags.extend([format!("--{}", key.replace('_', "-")), value.to_owned()]);
         variables.push((format!("TIDINGS_{}", key.to_uppercase()), value.to_owned()));
         file += &match key {
-            "seed" => format!("{key} = [\"{value}\"]\n"),
+            "seed" | "neighbour" => format!("{key} = [\"{value}\"]\n"),
             "fanout" | "patience" | "max_keys" => format!("{key} = {value}\n"),
             _ => format!("{key} = \"{value}\"\n"),
         };
     }
     let flags: Vec<_> = flags.iter().map(String::as_str).collect();
     let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    for (layer, done) in [
+    [
         ("flag", show(&flags, &[])),
         ("environment", show(&[], &variables)),
         ("file", File::new(&file).show(&[], &[])),
-    ] {
-        assert_eq!((done.code, done.err.as_str()), (Some(0), ""));
-        let rows: Vec<Vec<_>> =
-            done.out.lines().skip(1).map(|line| line.split_whitespace().take(3).collect()).collect();
-        let expected: Vec<_> = values.iter().map(|(key, value)| vec![*key, *value, layer]).collect();
-        assert_eq!(rows, expected);
-    }
+    ]
 }
 
 #[test]
@@ -128,10 +141,12 @@ fn the_table_shows_where_each_value_comes_from() {
         listen     127.0.0.1:8434  default
         advertise  -               default
         seed       a:1,b:2         environment TIDINGS_SEED
+        neighbour  -               default
         api        127.0.0.1:8435  default
         cluster    tidings         default
         data_dir   -               default
         interval   1s              default
+        mode       push-pull       default
         fanout     1               default
         patience   2               default
         datagram   1200B           default
@@ -195,6 +210,8 @@ fn a_wrong_value_is_told_with_its_place_and_what_is_accepted() {
     for (variable, value, fact, fix) in [
         ("TIDINGS_INTERVAL", "5", "interval can't be \"5\"", "a duration as 500ms, 1s or 2m"),
         ("TIDINGS_FANOUT", "99", "fanout can't be \"99\"", "a number from 1 to 32"),
+        ("TIDINGS_MODE", "both", "mode can't be \"both\"", "push, pull or push-pull"),
+        ("TIDINGS_NEIGHBOUR", "a", "neighbour can't be \"a\"", "a list of HOST:PORT"),
         ("TIDINGS_SEED", "a:1,b", "seed can't be \"a:1,b\"", "a list of HOST:PORT"),
         ("TIDINGS_API", "https://127.0.0.1:1", "api can't be", "an address as 127.0.0.1:8435 or http://"),
     ] {
@@ -230,4 +247,17 @@ fn an_address_that_nobody_can_reach_is_refused() {
         .failed(2, "no other node can reach this one at 0.0.0.0:0");
     let advertised = ["--name", "a", "--listen", "0.0.0.0:0", "--advertise", "127.0.0.1:0"];
     assert_eq!(show(&advertised, &[]).code, Some(0));
+}
+
+#[test]
+fn seeds_and_neighbours_are_not_given_together() {
+    let fix =
+        "fix: give neighbours alone if this node may gossip with nobody else, and seeds alone if it may\n";
+    let by_flags = ["--name", "a", "--seed", "a:1", "--neighbour", "b:2"];
+    for done in [show(&by_flags, &[]), fail_to_start(&by_flags)] {
+        done.failed(2, "a node has seeds or neighbours, and not both");
+        assert!(done.err.ends_with(fix), "{}", done.err);
+    }
+    let by_layers = show(&["--name", "a", "--seed", "a:1"], &[("TIDINGS_NEIGHBOUR", "b:2")]);
+    by_layers.failed(2, "a node has seeds or neighbours, and not both");
 }

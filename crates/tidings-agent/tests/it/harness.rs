@@ -1,7 +1,9 @@
 //! Agents that end with their test, commands against them, and a small HTTP client.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -63,7 +65,18 @@ pub(crate) fn fail_to_start(args: &[&str]) -> Done {
 impl Agent {
     /// Starts an agent, and returns when it is ready.
     pub(crate) fn start(name: &str, args: &[&str]) -> Self {
+        Self::begin(tidings(), name, args)
+    }
+
+    /// Starts an agent that writes all that happens to it, and its last words, into the file `log`.
+    pub(crate) fn start_logged(name: &str, args: &[&str], log: &Path) -> Self {
+        let log = File::create(log).expect("the directory takes a file");
         let mut command = tidings();
+        command.env("TIDINGS_LOG", "tidings=debug").stderr(log);
+        Self::begin(command, name, args)
+    }
+
+    fn begin(mut command: Command, name: &str, args: &[&str]) -> Self {
         command.args(["agent", "--name", name]).args(FAST).args(args).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         let mut line = String::new();

@@ -9,7 +9,7 @@ use super::Gossiper;
 use crate::config::Config;
 use crate::endpoint::EndpointState;
 use crate::name::{NodeId, NodeName};
-use crate::snapshot::{Member, NodeState, Shown, Snapshot, Standing};
+use crate::snapshot::{Member, NodeState, Shown, Snapshot, Standing, Suspected};
 use crate::time::Moment;
 use crate::version::{Generation, Heartbeat, Version};
 
@@ -187,7 +187,25 @@ impl Gossiper {
         let shown = entries.filter(|(key, _)| !key.is_reserved()).filter_map(|(key, entry)| {
             Some((key.clone(), Shown { value: entry.value.clone()?, version: entry.version }))
         });
-        Some(NodeState { member, entries: shown.collect() })
+        Some(NodeState { member, entries: shown.collect(), suspected: self.suspected(id, now) })
+    }
+
+    /// What speaks against `id`; nobody suspects itself, or one that departed.
+    fn suspected(&self, id: NodeId, now: Moment) -> Option<Suspected> {
+        self.liveness.standing(id).filter(|standing| *standing != Standing::Departed)?;
+        let name = |id: NodeId| {
+            let known = self.cluster.endpoint(id).map(|endpoint| endpoint.name.to_string());
+            known.unwrap_or_else(|| format!("{:016x}", id.0))
+        };
+        let me = self.cluster.me();
+        let accusers = self.suspicion(id).map(|suspicion| suspicion.accusers(me)).unwrap_or_default();
+        Some(Suspected {
+            silence: self.silence(id, now),
+            attempts: self.attempts(id),
+            threshold: self.threshold(id),
+            quiet: now.since(self.cluster.endpoint(id)?.pulse.quiet_since),
+            accusers: accusers.into_iter().map(|(accuser, failed)| (name(accuser), failed)).collect(),
+        })
     }
 
     fn member(&self, id: NodeId, now: Moment) -> Option<Member> {
@@ -195,8 +213,7 @@ impl Gossiper {
         let is_self = id == self.cluster.me();
         let own = if self.farewell.is_some() { Standing::Departed } else { Standing::Live };
         let standing = if is_self { own } else { self.liveness.standing(id)? };
-        let suspected = !is_self && standing != Standing::Departed;
-        let phi = if suspected { self.silence(id, now).max(self.attempts(id)) } else { 0.0 };
+        let phi = self.suspected(id, now).map_or(0.0, |suspected| suspected.silence.max(suspected.attempts));
         let shown = |(key, entry): &(&crate::Key, &crate::Entry)| !key.is_reserved() && entry.value.is_some();
         Some(Member {
             name: endpoint.name.clone(),

@@ -86,6 +86,22 @@ pub(super) mod tests {
         }
     }
 
+    /// A later release finds what this one left: a change of these bytes makes nodes forget their state.
+    #[test]
+    fn r43_golden_state_is_written_and_read_byte_for_byte() {
+        let golden = [
+            &b"tidings\x01"[..],
+            b"\x05api-1",
+            b"\x80\xa0\xf1\xc2\xb1\x34\x80\xd0\x95\xff\xbc\x31\x09\x02\x02",
+            b"\x00\x03\x01a\x03one",
+            b"\x01\x09\x01b",
+            b"\x16\x5d\xff\xe4",
+        ]
+        .concat();
+        assert_eq!(sealed(&write_state(&name(), &saved())), golden);
+        assert_eq!(opened(&golden).and_then(read_state), Some((name(), saved())));
+    }
+
     /// Cut at every byte, and with every bit flipped, a file is never believed.
     #[test]
     fn a_damaged_file_is_not_believed() {

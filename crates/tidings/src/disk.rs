@@ -3,21 +3,21 @@
 //! A file is written beside its old self, synced, and renamed over it: whenever the power goes, the old one or the new
 //! one is there. It ends in a checksum over all before it. What fails that check is renamed, said, and not believed.
 
+mod format;
+
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tidings_core::wire::{self, Reader, Writer};
-use tidings_core::{Generation, NodeName, Saved, Version};
+use tidings_core::{NodeName, Saved};
 
 use crate::error::Error;
 
 const STATE: &str = "state";
 const PEERS: &str = "peers";
 const LOCK: &str = "lock";
-const MAGIC: &[u8; 8] = b"tidings\x01";
 
 /// A node's data directory, locked against other processes.
 #[derive(Debug)]
@@ -52,34 +52,33 @@ impl Disk {
         }
         let disk = Self { dir: dir.to_owned(), name: name.clone(), _lock: lock };
         let mut found = Found::default();
-        let state = disk.read(STATE, read_state, &mut found.set_aside).map_err(failed)?;
+        let state = disk.read(STATE, format::read_state, &mut found.set_aside).map_err(failed)?;
         if let Some((owner, saved)) = state {
             if owner != *name {
                 return Err(Error::DataDirOfAnother { path: dir.to_owned(), owner: owner.to_string() });
             }
             found.saved = Some(saved);
         }
-        found.peers = disk.read(PEERS, read_peers, &mut found.set_aside).map_err(failed)?.unwrap_or_default();
+        found.peers =
+            disk.read(PEERS, format::read_peers, &mut found.set_aside).map_err(failed)?.unwrap_or_default();
         Ok((disk, found))
     }
 
     /// Puts `saved` in the place of all that was saved before. Once it returns, it is safe.
     pub(crate) fn save(&self, saved: &Saved) -> io::Result<()> {
-        self.write(STATE, &write_state(&self.name, saved))
+        self.write(STATE, &format::write_state(&self.name, saved))
     }
 
     /// Remembers where others are.
     pub(crate) fn save_peers(&self, peers: &[SocketAddr]) -> io::Result<()> {
-        let mut out = Writer::default();
-        wire::write_addresses(&mut out, peers);
-        self.write(PEERS, &out.into_bytes())
+        self.write(PEERS, &format::write_peers(peers))
     }
 
     fn write(&self, file: &str, body: &[u8]) -> io::Result<()> {
         let path = self.dir.join(file);
         let beside = path.with_extension("new");
         let mut new = File::create(&beside)?;
-        new.write_all(&sealed(body))?;
+        new.write_all(&format::sealed(body))?;
         new.sync_all()?;
         fs::rename(&beside, &path)?;
         File::open(&self.dir)?.sync_all()
@@ -98,7 +97,7 @@ impl Disk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let parsed = opened(&bytes).and_then(parse);
+        let parsed = format::opened(&bytes).and_then(parse);
         if parsed.is_none() {
             let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
             let aside = path.with_extension(format!("damaged-{stamp}"));
@@ -109,73 +108,10 @@ impl Disk {
     }
 }
 
-/// `body` between what says that it is ours and what says that it is whole.
-fn sealed(body: &[u8]) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(body);
-    let checksum = crc32fast::hash(&bytes);
-    bytes.extend_from_slice(&checksum.to_be_bytes());
-    bytes
-}
-
-/// The body, if all of it is there and unharmed.
-fn opened(bytes: &[u8]) -> Option<&[u8]> {
-    let (content, checksum) = bytes.split_last_chunk::<4>()?;
-    let whole = crc32fast::hash(content) == u32::from_be_bytes(*checksum);
-    content.strip_prefix(MAGIC).filter(|_| whole)
-}
-
-fn write_state(name: &NodeName, saved: &Saved) -> Vec<u8> {
-    let mut out = Writer::default();
-    out.counted(name.as_str().as_bytes());
-    let numbers = [saved.generation.0, saved.accepted.0, saved.max.0, saved.gc.0, saved.entries.len() as u64];
-    numbers.into_iter().for_each(|number| out.varint(number));
-    for (key, entry) in &saved.entries {
-        wire::write_entry(&mut out, Version(0), key, entry);
-    }
-    out.into_bytes()
-}
-
-fn read_state(bytes: &[u8]) -> Option<(NodeName, Saved)> {
-    let mut bytes = Reader::new(bytes);
-    let name = NodeName::new(std::str::from_utf8(bytes.counted().ok()?).ok()?).ok()?;
-    let (generation, accepted) = (Generation(bytes.varint().ok()?), Generation(bytes.varint().ok()?));
-    let (max, gc) = (Version(bytes.varint().ok()?), Version(bytes.varint().ok()?));
-    let count = bytes.count(4).ok()?;
-    let entries =
-        (0..count).map(|_| wire::read_entry(&mut bytes, Version(0), max)).collect::<Result<_, _>>().ok()?;
-    let saved = Saved { generation, accepted, max, gc, entries };
-    bytes.is_empty().then_some((name, saved))
-}
-
-fn read_peers(bytes: &[u8]) -> Option<Vec<SocketAddr>> {
-    let mut bytes = Reader::new(bytes);
-    let peers = wire::read_addresses(&mut bytes).ok()?;
-    bytes.is_empty().then_some(peers)
-}
-
 #[cfg(test)]
 mod tests {
-    use tidings_core::{Entry, Key, Value};
-
+    use super::format::tests::{name, saved};
     use super::*;
-
-    fn name() -> NodeName {
-        NodeName::new("api-1").unwrap()
-    }
-
-    fn saved() -> Saved {
-        let entry =
-            |version, value: Option<&str>| Entry { value: value.map(Value::from), version: Version(version) };
-        let key = |key| Key::new(key).unwrap();
-        Saved {
-            generation: Generation(1_800_000_000_000),
-            accepted: Generation(1_700_000_000_000),
-            max: Version(9),
-            gc: Version(2),
-            entries: vec![(key("a"), entry(3, Some("one"))), (key("b"), entry(9, None))],
-        }
-    }
 
     #[test]
     fn what_was_saved_is_found() {
@@ -202,33 +138,14 @@ mod tests {
         );
     }
 
-    /// Cut at every byte, and with every bit flipped, the file is never believed.
     #[test]
     fn a_damaged_file_is_set_aside() {
-        let whole = sealed(&write_state(&name(), &saved()));
-        for len in 0..whole.len() {
-            assert_eq!(opened(&whole[..len]), None, "cut at {len}");
-        }
-        for bit in 0..8 * whole.len() {
-            let mut flipped = whole.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(opened(&flipped), None, "bit {bit}");
-        }
+        let whole = format::sealed(&format::write_state(&name(), &saved()));
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(STATE), &whole[..20]).unwrap();
         let (_disk, found) = Disk::open(dir.path(), &name()).unwrap();
         assert!(found.saved.is_none());
         assert_eq!(fs::read(&found.set_aside[0]).unwrap(), &whole[..20]);
         assert!(!dir.path().join(STATE).exists());
-    }
-
-    /// A state file whose checksum fits can still be nonsense: no bytes make reading panic.
-    #[test]
-    fn a_state_that_does_not_parse_is_none() {
-        let body = write_state(&name(), &saved());
-        for len in 0..body.len() {
-            assert_eq!(read_state(&body[..len]), None);
-        }
-        assert!(read_state(&[body, vec![0]].concat()).is_none());
     }
 }

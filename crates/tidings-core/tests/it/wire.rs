@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use tidings_core::wire::WireError;
+use tidings_core::wire::{Frames, WireError, frame};
 use tidings_core::{
     Ack, Body, Config, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Gossiper, Head,
     HeadLine, Heartbeat, Identity, Instance, Introduction, Key, Line, Message, Mode, Moment, Namesake, News,
@@ -262,6 +262,73 @@ proptest! {
             answers += 1;
         }
         prop_assert!(answers > 0);
+    }
+}
+
+/// All messages that come off a stream whose bytes come in as `parts`.
+fn messages_of<'a>(
+    seal: &Seal,
+    longest: usize,
+    parts: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Vec<Message>, WireError> {
+    let (mut frames, mut messages) = (Frames::new(longest), Vec::new());
+    for part in parts {
+        frames.push(part);
+        while let Some(bytes) = frames.next_message()? {
+            messages.push(seal.decode(&bytes)?);
+        }
+    }
+    if frames.is_mid_message() { Err(WireError::Truncated) } else { Ok(messages) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_stream_cut_anywhere_brings_the_same_messages(
+        messages in vec(message(), 0..5),
+        cuts in vec(any::<prop::sample::Index>(), 0..9),
+    ) {
+        let seal = Seal::new("test");
+        let stream: Vec<u8> = messages.iter().flat_map(|message| frame(&seal.encode(message))).collect();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+        cuts.extend([0, stream.len()]);
+        cuts.sort_unstable();
+        let parts = cuts.windows(2).map(|ends| &stream[ends[0]..ends[1]]);
+        prop_assert_eq!(messages_of(&seal, stream.len(), parts), Ok(messages.clone()));
+        prop_assert_eq!(messages_of(&seal, stream.len(), stream.chunks(1)), Ok(messages));
+    }
+
+    #[test]
+    fn a_message_beyond_the_limit_of_its_stream_is_refused(
+        before in message(),
+        message in message(),
+        tail in any::<bool>(),
+    ) {
+        let seal = Seal::new("test");
+        let (first, last) = (seal.encode(&before), seal.encode(&message));
+        let longest = first.len().max(last.len());
+        // A length alone is enough: nothing of the message has to come in.
+        let mut stream = frame(&first);
+        stream.extend(u32::try_from(longest + 1).unwrap().to_be_bytes());
+        stream.extend(if tail { &last[..] } else { &[] });
+        let mut frames = Frames::new(longest);
+        frames.push(&stream);
+        prop_assert_eq!(frames.next_message(), Ok(Some(first)));
+        prop_assert_eq!(frames.next_message(), Err(WireError::TooLong));
+        prop_assert_eq!(messages_of(&seal, longest, [&frame(&last)[..]]), Ok(vec![message]));
+    }
+
+    #[test]
+    fn a_bit_flipped_on_a_stream_is_seen(
+        messages in vec(message(), 1..4),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let seal = Seal::new("test");
+        let mut stream: Vec<u8> = messages.iter().flat_map(|message| frame(&seal.encode(message))).collect();
+        let bit = at.index(8 * stream.len());
+        stream[bit / 8] ^= 1 << (bit % 8);
+        prop_assert!(messages_of(&seal, 1 << 20, [&stream[..]]).is_err(), "bit {}", bit);
     }
 }
 

@@ -23,7 +23,8 @@ pub struct Node {
     cluster: String,
     address: SocketAddr,
     commands: mpsc::Sender<Command>,
-    events: broadcast::Sender<Event>,
+    /// The driver's, which ends with it.
+    events: broadcast::WeakSender<Event>,
     ended: Arc<OnceLock<Conflict>>,
 }
 
@@ -50,7 +51,7 @@ impl Node {
         cluster: String,
         address: SocketAddr,
         commands: mpsc::Sender<Command>,
-        events: broadcast::Sender<Event>,
+        events: broadcast::WeakSender<Event>,
         ended: Arc<OnceLock<Conflict>>,
     ) -> Self {
         Self { name, cluster, address, commands, events, ended }
@@ -164,7 +165,9 @@ impl Node {
     /// What happens from now on. A reader that is 4,096 events behind loses the oldest, and is told so.
     #[must_use]
     pub fn events(&self) -> Events {
-        Events(self.events.subscribe())
+        // Of a node that has stopped, nothing more is to be heard.
+        let over = || broadcast::channel(1).1;
+        Events(self.events.upgrade().map_or_else(over, |events| events.subscribe()))
     }
 
     /// Leaves the cluster: returns once the departure is announced, and the node has stopped.

@@ -28,6 +28,7 @@ mod seeds;
 mod status;
 mod streams;
 mod view;
+mod watch;
 
 pub use builder::Builder;
 pub use error::Error;
@@ -38,6 +39,7 @@ pub use tidings_core::{
     Cause, ConfigError, Event, EventKind, Generation, Heartbeat, Key, KeyError, Member, Mode, NameError,
     NodeName, NodeState, Shown, Snapshot, Standing, StreamEnd, Value, Version, WallClock, WriteError,
 };
+pub use watch::Watch;
 
 /// What the README shows, compiled.
 #[cfg(doctest)]

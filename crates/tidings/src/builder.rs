@@ -202,6 +202,7 @@ impl Builder {
         contacts.tell(&mut core, clock.now(), literals);
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (sender, _) = broadcast::channel(events::KEPT);
+        let heard = sender.downgrade();
         if !seeds.is_empty() {
             tokio::spawn(seeds::look_up(seeds, address, found));
         }
@@ -214,14 +215,14 @@ impl Builder {
             sockets,
             clock,
             inbox,
-            sender.clone(),
+            sender,
             disk,
             contacts,
             starter,
             Arc::clone(&ended),
         );
         tokio::spawn(driver.warn_of(set_aside).lose(loss).run());
-        let node = Node::new(name, cluster, address, commands, sender, ended);
+        let node = Node::new(name, cluster, address, commands, heard, ended);
         match begun.await {
             Ok(()) => Ok(node),
             Err(_) => Err(node.conflict().unwrap_or(Error::Stopped)),

@@ -187,6 +187,7 @@ impl Driver {
             tracing::debug!(node = %event.node, generation = %event.generation, kind = ?event.kind, "event");
             // Nobody listens, perhaps.
             let _ = self.events.send(event);
+            self.books.told += 1;
         }
         self.save();
         while let Some(transmit) = self.core.poll_transmit() {
@@ -319,7 +320,7 @@ impl Driver {
                 self.await_write(written, reply);
             }
             Command::Ask(question) => {
-                question(&View { core: &self.core, now, books: &self.books });
+                question(&View { core: &self.core, now, books: &self.books, events: &self.events });
             }
             Command::Leave => self.core.leave(now),
             Command::Stop => unreachable!("the loop ends at this command"),

@@ -12,7 +12,8 @@ pub struct Events(pub(crate) broadcast::Receiver<Event>);
 pub enum Notice {
     /// It happened.
     Event(Event),
-    /// The reader was too slow, and the oldest events are gone: look at a snapshot.
+    /// The reader was too slow, and the oldest events are gone. A [`Watch`](crate::Watch) tells the state next; for
+    /// [`Events`], look at a snapshot.
     Gap {
         /// How many events were missed.
         missed: u64,

@@ -29,6 +29,7 @@ mod seeds;
 mod status;
 mod streams;
 mod view;
+mod watch;
 
 pub use builder::Builder;
 pub use error::Error;
@@ -40,6 +41,7 @@ pub use tidings_core::{
     NodeName, NodeState, Shown, Snapshot, Standing, StreamEnd, Suspected, Value, Version, WallClock,
     WriteError,
 };
+pub use watch::Watch;
 
 /// What the README shows, compiled.
 #[cfg(doctest)]

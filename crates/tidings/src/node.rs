@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::status::Status;
 use crate::view::View;
+use crate::watch::Watch;
 
 /// A running node. Clones are handles of the same one; when the last one is dropped, the node stops without a word,
 /// as if it had crashed. [`leave`](Self::leave) tells the others.
@@ -23,7 +24,8 @@ pub struct Node {
     cluster: String,
     address: SocketAddr,
     commands: mpsc::Sender<Command>,
-    events: broadcast::Sender<Event>,
+    /// The driver's, which ends with it.
+    events: broadcast::WeakSender<Event>,
     ended: Arc<OnceLock<Conflict>>,
 }
 
@@ -50,7 +52,7 @@ impl Node {
         cluster: String,
         address: SocketAddr,
         commands: mpsc::Sender<Command>,
-        events: broadcast::Sender<Event>,
+        events: broadcast::WeakSender<Event>,
         ended: Arc<OnceLock<Conflict>>,
     ) -> Self {
         Self { name, cluster, address, commands, events, ended }
@@ -164,7 +166,37 @@ impl Node {
     /// What happens from now on. A reader that is 4,096 events behind loses the oldest, and is told so.
     #[must_use]
     pub fn events(&self) -> Events {
-        Events(self.events.subscribe())
+        // Of a node that has stopped, nothing more is to be heard.
+        let over = || broadcast::channel(1).1;
+        Events(self.events.upgrade().map_or_else(over, |events| events.subscribe()))
+    }
+
+    /// What is there now under keys that start with `prefix`, and then what changes, with nothing lost or told twice in
+    /// between: for each node known that it joined and how it stands, and its keys; then the changes of nodes, and of
+    /// these keys. A reader that is 4,096 changes behind is told of a gap, and then the state again.
+    ///
+    /// ```
+    /// use tidings::{EventKind, Node, Notice};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tidings::Error> {
+    /// let node = Node::builder("api-1").listen(([127, 0, 0, 1], 0)).start().await?;
+    /// node.set("service/api", "10.0.0.7:8080").await?;
+    /// let mut services = node.watch("service/").await?;
+    /// while let Some(Notice::Event(event)) = services.next().await {
+    ///     if let EventKind::Set { key, value, .. } = event.kind {
+    ///         assert_eq!((key.as_str(), value.as_str()), ("service/api", Some("10.0.0.7:8080")));
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn watch(&self, prefix: impl Into<String>) -> Result<Watch, Error> {
+        Watch::new(self.commands.downgrade(), prefix.into()).await
     }
 
     /// Leaves the cluster: returns once the departure is announced, and the node has stopped.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use tidings_core::{Gossiper, Standing, Time};
+use tidings_core::{Event, Gossiper, Standing, Time};
+use tokio::sync::broadcast;
 
 use crate::status::{BlockedStream, Status, Traffic};
 
@@ -12,6 +13,7 @@ pub(crate) struct View<'a> {
     pub(crate) core: &'a Gossiper,
     pub(crate) now: Time,
     pub(crate) books: &'a Books,
+    pub(crate) events: &'a broadcast::Sender<Event>,
 }
 
 /// What the driver counts.
@@ -23,6 +25,8 @@ pub(crate) struct Books {
     pub(crate) set_aside: Vec<PathBuf>,
     pub(crate) disk_error: Option<String>,
     pub(crate) has_seeds: bool,
+    /// How many events were told.
+    pub(crate) told: u64,
 }
 
 impl View<'_> {

@@ -47,6 +47,15 @@ async fn a_write_reaches_the_others_and_a_departure_too() {
 }
 
 #[tokio::test]
+async fn events_end_with_the_node_also_while_it_is_held() {
+    let ann = builder("ann", &[]).start().await.unwrap();
+    let mut events = ann.events();
+    ann.stop().await;
+    while events.next().await.is_some() {}
+    assert_eq!(ann.events().next().await, None);
+}
+
+#[tokio::test]
 async fn what_is_on_disk_survives_and_the_generation_rises() {
     let dir = tempfile::tempdir().unwrap();
     let ann = builder("ann", &[]).data_dir(dir.path()).start().await.unwrap();

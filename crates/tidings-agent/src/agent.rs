@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use crate::body::ReadyBody;
 use crate::config::{AgentConfig, Flags, LOG, Settings};
 use crate::failure::{Exit, Failure};
+use crate::http::events::News;
 use crate::http::{self, Desk};
 use crate::output;
 
@@ -47,7 +48,8 @@ async fn serve(builder: Builder, api: SocketAddr) -> Result<(), Failure> {
     let listener = bind_api(api).await?;
     let api = listener.local_addr().map_err(|error| system("the API's address is unknown", &error))?;
     let node = builder.start().await.map_err(|error| not_started(&error))?;
-    let desk = Arc::new(Desk::new(node.clone(), api));
+    let news = News::gather(&node).await.map_err(|error| not_started(&error))?;
+    let desk = Arc::new(Desk::new(node.clone(), news, api));
 
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(http::serve(listener, Arc::clone(&desk), async {

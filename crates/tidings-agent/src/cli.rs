@@ -73,6 +73,14 @@ pub(crate) enum Command {
         #[command(flatten)]
         to: To,
     },
+    /// Print what there is, and then each change as it happens, until interrupted
+    Watch {
+        /// Only keys that begin with this; nodes are always told of
+        #[arg(default_value = "")]
+        prefix: String,
+        #[command(flatten)]
+        to: To,
+    },
     /// Tell how the agent's node is doing, and what to do if something is wrong
     Status {
         #[command(flatten)]

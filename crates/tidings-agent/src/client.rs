@@ -1,15 +1,17 @@
 //! Asking an agent over HTTP, and what can go wrong with that.
 
 use std::fmt;
+use std::io::BufReader;
 use std::str::FromStr;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::Uri;
-use ureq::{Agent, Body, Timeout};
+use ureq::{Agent, Body, BodyReader, Timeout};
 
 use crate::body::ProblemBody;
 use crate::failure::{Exit, Failure};
+use crate::http::events::KEEP_ALIVE;
 
 /// Where an agent serves HTTP. Invariant: `http://` and an authority, nothing after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,9 @@ pub(crate) struct Client {
     agent: Agent,
     patience: Duration,
 }
+
+/// An answer that goes on.
+pub(crate) type Stream = BufReader<BodyReader<'static>>;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -107,22 +112,49 @@ impl Client {
         self.read(request.config().timeout_global(Some(self.patience)).build().send_empty())
     }
 
+    /// What `GET path` goes on to answer with, from the event after the id `after` on. Reading fails when nothing came for
+    /// longer than an agent is silent.
+    pub(crate) fn follow(&self, path: &str, after: Option<&str>) -> Result<Stream, CallError> {
+        let mut request = self.agent.get(self.url(path));
+        if let Some(id) = after {
+            request = request.header("last-event-id", id);
+        }
+        let config = request.config().timeout_recv_response(Some(self.patience));
+        let answer = config.timeout_per_read(Some(SILENCE)).build().call();
+        let mut answer = answer.map_err(|error| self.no_answer(&error))?;
+        if !answer.status().is_success() {
+            return Err(self.refusal(&mut answer));
+        }
+        Ok(BufReader::new(answer.into_body().into_reader()))
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.api)
     }
 
     fn read(&self, answer: Result<ureq::http::Response<Body>, ureq::Error>) -> Result<String, CallError> {
         let mut answer = answer.map_err(|error| self.no_answer(&error))?;
-        let status = answer.status();
-        let body = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_string();
-        let body = body.map_err(|error| self.no_answer(&error))?;
-        if status.is_success() {
-            return Ok(body);
+        if !answer.status().is_success() {
+            return Err(self.refusal(&mut answer));
         }
-        Err(match serde_json::from_str(&body) {
+        self.text(&mut answer)
+    }
+
+    fn text(&self, answer: &mut ureq::http::Response<Body>) -> Result<String, CallError> {
+        let body = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_string();
+        body.map_err(|error| self.no_answer(&error))
+    }
+
+    /// Why `answer` is none.
+    fn refusal(&self, answer: &mut ureq::http::Response<Body>) -> CallError {
+        let body = match self.text(answer) {
+            Ok(body) => body,
+            Err(error) => return error,
+        };
+        match serde_json::from_str(&body) {
             Ok(problem) => CallError::Refused(problem),
-            Err(_) => CallError::Stranger { api: self.api.clone(), status: status.as_u16() },
-        })
+            Err(_) => CallError::Stranger { api: self.api.clone(), status: answer.status().as_u16() },
+        }
     }
 
     fn no_answer(&self, error: &ureq::Error) -> CallError {
@@ -174,6 +206,9 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// An agent is on this host or next door: who takes longer to accept a connection is not there.
 const CONNECT: Duration = Duration::from_secs(2);
+
+/// Three signs of life of an agent that has nothing to tell.
+const SILENCE: Duration = KEEP_ALIVE.saturating_mul(3);
 
 /// More than any cluster's state that fits its nodes' memory, and a bound on what a stranger may make us hold.
 const ANSWER_LIMIT: u64 = 1 << 30;

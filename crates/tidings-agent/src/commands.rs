@@ -221,7 +221,7 @@ fn written_line(written: &WrittenBody, deed: &str) -> String {
 }
 
 /// A value on its line of a table.
-fn brief(value: &ValueBody) -> String {
+pub(crate) fn brief(value: &ValueBody) -> String {
     match value {
         ValueBody::Text(text) => {
             let mut shown: String = visible(text).chars().take(BRIEF + 1).collect();
@@ -236,7 +236,7 @@ fn brief(value: &ValueBody) -> String {
 }
 
 /// How long to wait for an answer: an agent answers from memory, and a write from one fsync.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How much of a value a table shows, in characters.
 const BRIEF: usize = 48;

@@ -16,10 +16,12 @@ use tokio::net::TcpListener;
 use crate::body::{
     EntryBody, LeftBody, MemberBody, State as MemberState, StateBody, StatusBody, WrittenBody,
 };
+use crate::http::events::News;
 use crate::http::guard::Arrival;
 use crate::http::problem::{Kind, Problem};
 use crate::http::target::{MemberTarget, Target};
 
+pub(crate) mod events;
 mod guard;
 mod problem;
 mod target;
@@ -27,14 +29,15 @@ mod target;
 /// What the handlers share: the node they speak for.
 pub(crate) struct Desk {
     node: Node,
+    news: Arc<News>,
     api: SocketAddr,
     leaving: AtomicBool,
 }
 
 impl Desk {
-    /// A desk for `node`, served at `api`.
-    pub(crate) fn new(node: Node, api: SocketAddr) -> Self {
-        Self { node, api, leaving: AtomicBool::new(false) }
+    /// A desk for `node`, which serves what `news` tells of it at `api`.
+    pub(crate) fn new(node: Node, news: Arc<News>, api: SocketAddr) -> Self {
+        Self { node, news, api, leaving: AtomicBool::new(false) }
     }
 
     /// Where it is served.
@@ -79,6 +82,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/members/{name}", get(member))
         .route("/v1/kv", get(states))
         .route("/v1/kv/{*target}", get(entry).put(set).delete(delete))
+        .route("/v1/events", get(events::follow))
         .route("/v1/leave", post(leave))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -194,7 +198,7 @@ async fn readyz(State(desk): State<Arc<Desk>>) -> Result<Json<Well>, Problem> {
 }
 
 async fn no_such_route(uri: Uri) -> Problem {
-    let fix = "ask for /v1/status, /v1/members, /v1/kv, /livez or /readyz";
+    let fix = "ask for /v1/status, /v1/members, /v1/kv, /v1/events, /livez or /readyz";
     Problem::new(Kind::NoSuchRoute, format!("there is no {}", uri.path()), fix)
 }
 

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 mod cli;
 mod commands;
 mod wait;
+mod watch;
 
 mod agent;
 mod config;
@@ -20,6 +21,7 @@ mod explain;
 
 mod body;
 mod client;
+mod event;
 mod failure;
 mod output;
 mod suspected;
@@ -40,6 +42,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Get { owner, key, to } => commands::get(&owner, &key, &to),
         Command::Set { key, value, to } => commands::set(&key, value, &to),
         Command::Delete { key, to } => commands::delete(&key, &to),
+        Command::Watch { prefix, to } => watch::run(&prefix, &to),
         Command::Status { to } => commands::status(&to),
         Command::Leave { to } => commands::leave(&to),
         Command::Wait(args) => wait::run(&args),

@@ -104,7 +104,7 @@ impl View<'_> {
 
     /// The events that lead to `node` as it is.
     fn introduce(&self, node: NodeState, prefix: &str) -> Vec<Event> {
-        let NodeState { member, entries } = node;
+        let NodeState { member, entries, .. } = node;
         let mut kinds = vec![EventKind::Joined, standing(&member)];
         let wanted = entries.into_iter().filter(|(key, _)| key.as_str().starts_with(prefix));
         kinds.extend(wanted.map(|(key, Shown { value, version })| EventKind::Set { key, value, version }));

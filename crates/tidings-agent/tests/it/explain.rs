@@ -3,7 +3,7 @@
 use crate::harness::run;
 
 /// All that the program does.
-pub(crate) const COMMANDS: [&str; 13] = [
+pub(crate) const COMMANDS: [&str; 14] = [
     "demo",
     "agent",
     "members",
@@ -11,6 +11,7 @@ pub(crate) const COMMANDS: [&str; 13] = [
     "get",
     "set",
     "delete",
+    "watch",
     "status",
     "leave",
     "wait",

@@ -76,8 +76,20 @@ impl Agent {
         Self::begin(command, name, args)
     }
 
+    /// Starts an agent that serves HTTP at `api`.
+    pub(crate) fn start_at(name: &str, api: &str) -> Self {
+        let mut command = tidings();
+        command.args(["agent", "--name", name, "--listen", "127.0.0.1:0", "--api", api]);
+        Self::spawn(name, command)
+    }
+
     fn begin(mut command: Command, name: &str, args: &[&str]) -> Self {
-        command.args(["agent", "--name", name]).args(FAST).args(args).stdout(Stdio::piped());
+        command.args(["agent", "--name", name]).args(FAST).args(args);
+        Self::spawn(name, command)
+    }
+
+    fn spawn(name: &str, mut command: Command) -> Self {
+        command.stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         let mut line = String::new();
         let stdout = child.stdout.as_mut().expect("stdout is piped");

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod demo;
 mod errors;
+mod events;
 mod explain;
 mod face;
 mod harness;

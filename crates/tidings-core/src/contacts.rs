@@ -70,6 +70,9 @@ impl Contacts {
     }
 
     pub(crate) fn shun(&mut self, address: SocketAddr, until: Moment) {
+        if self.shunned.len() >= Self::MOST && !self.shunned.contains_key(&address) {
+            self.shunned.pop_first();
+        }
         self.shunned.insert(address, until);
         self.remembered.retain(|remembered| *remembered != address);
         self.seeds.retain(|seed| *seed != address);

@@ -397,7 +397,8 @@ impl Gossiper {
     /// Takes a generation above what others claim of this node, if they do and it is time.
     /// While the other process that may make them is looked for, they can wait.
     fn answer_claims(&mut self, now: Time) {
-        if self.namesake.is_asking(now.moment) {
+        let span = self.span_of_search();
+        if self.namesake.may_hold(now.moment, span) {
             return;
         }
         let own = self.cluster.own().replica.generation();

@@ -1,6 +1,6 @@
 //! Two processes with one name: what is asked, of whom, and what comes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -25,7 +25,13 @@ pub(crate) struct Search {
     pub instance: Instance,
     pub stage: Stage,
     asked: BTreeMap<u32, Asked>,
+    /// Whom this search asked already.
+    tried: BTreeSet<SocketAddr>,
     next: Moment,
+    /// When what is open is asked again.
+    pub repeat: Moment,
+    /// Since when claims wait for answers.
+    held: Option<Moment>,
 }
 
 /// How far the search before the start has come.
@@ -52,7 +58,29 @@ impl Search {
     const MOST: usize = 8;
 
     pub(crate) fn new(rng: &mut Rng, now: Moment) -> Self {
-        Self { instance: Instance(rng.word()), stage: Stage::New, asked: BTreeMap::new(), next: now }
+        let (asked, tried) = (BTreeMap::new(), BTreeSet::new());
+        let instance = Instance(rng.word());
+        Self { instance, stage: Stage::New, asked, tried, next: now, repeat: now, held: None }
+    }
+
+    /// Whether `to` is to be asked in this search: each address is, once.
+    pub(crate) fn may_try(&mut self, to: SocketAddr) -> bool {
+        self.tried.len() < 2 * Self::MOST && self.tried.insert(to)
+    }
+
+    /// The questions that are open, and whom they went to.
+    pub(crate) fn open(&self, now: Moment) -> Vec<(u32, SocketAddr)> {
+        let open = self.asked.iter().filter(|(_, asked)| asked.until > now);
+        open.map(|(&number, asked)| (number, asked.to)).collect()
+    }
+
+    /// Whether claims of this node's name can wait for what is asked: for `span` at most, however often it is.
+    pub(crate) fn may_hold(&mut self, now: Moment, span: Duration) -> bool {
+        if !self.is_asking(now) {
+            self.held = None;
+            return false;
+        }
+        now.since(*self.held.get_or_insert(now)) < span
     }
 
     /// Enters a question to `to`, open for `span`; `None` if there are enough.

@@ -12,6 +12,11 @@ use crate::wire;
 
 /// How many pieces are asked for at a time.
 const BURST: u32 = 16;
+/// How many bytes a piece has at the least, unless it is the last one: less than the smallest datagram gives.
+const LEAST: usize = 256;
+/// For how long pieces of something are awaited, and at how many bytes in a second beyond that.
+const PATIENCE: Duration = Duration::from_secs(15);
+const LEAST_RATE: u32 = 32 << 10;
 
 /// Deltas that are put together, by their owners.
 ///
@@ -28,7 +33,8 @@ struct Assembly {
     line: Line,
     to: SocketAddr,
     number: u32,
-    started: Moment,
+    /// When it is given up: later, the more there is.
+    ends: Moment,
     retry_at: Moment,
     tries: u32,
     /// The length and the checksum of the whole, once a piece came in.
@@ -75,6 +81,9 @@ impl Assembly {
     /// Takes `piece`, in whatever order it comes.
     fn take(&mut self, piece: &Piece) {
         let whole = (piece.total, piece.checksum);
+        if self.whole.is_none() {
+            self.ends = self.ends + Duration::from_secs(u64::from(piece.total / LEAST_RATE));
+        }
         if self.whole.replace(whole) != Some(whole) {
             // The owner wrote again: what was cut before is of no use.
             self.bytes.clear();
@@ -120,7 +129,7 @@ impl Assemblies {
             line,
             to,
             number,
-            started: now,
+            ends: now + PATIENCE,
             retry_at,
             tries: 0,
             whole: None,
@@ -134,20 +143,14 @@ impl Assemblies {
     }
 
     /// Takes a piece that came from `from`, under `number`.
-    pub(crate) fn put(
-        &mut self,
-        from: SocketAddr,
-        number: u32,
-        piece: &Piece,
-        now: Moment,
-        retry_at: Moment,
-    ) -> Put {
+    pub(crate) fn put(&mut self, from: SocketAddr, number: u32, piece: &Piece, retry_at: Moment) -> Put {
         let owner = piece.line.id;
         let asked = |assembly: &&mut Assembly| {
             (assembly.to, assembly.number, assembly.line) == (from, number, piece.line)
         };
         let Some(assembly) = self.parts.get_mut(&owner).filter(asked) else { return Put::Unasked };
-        if piece.total as usize > self.longest {
+        let is_last = piece.offset as usize + piece.bytes.len() == piece.total as usize;
+        if piece.total as usize > self.longest || (piece.bytes.len() < LEAST && !is_last) {
             self.parts.remove(&owner);
             return Put::Bad("too_large");
         }
@@ -160,12 +163,7 @@ impl Assemblies {
             return Put::Bad("checksum");
         }
         match wire::read_one_delta(&assembly.bytes) {
-            Ok(mut delta) if delta.owner == owner => {
-                if let Some(who) = &mut delta.introduction {
-                    who.age += now.since(assembly.started);
-                }
-                Put::Whole(Box::new(delta))
-            }
+            Ok(delta) if delta.owner == owner => Put::Whole(Box::new(delta)),
             Ok(_) | Err(_) => Put::Bad("malformed"),
         }
     }
@@ -175,13 +173,13 @@ impl Assemblies {
         for assembly in self.parts.values_mut().filter(|assembly| assembly.retry_at <= now) {
             assembly.tries += 1;
         }
-        self.parts.retain(|_, assembly| assembly.tries <= Self::TRIES);
+        self.parts.retain(|_, assembly| assembly.tries <= Self::TRIES && assembly.ends > now);
         let due = self.parts.values_mut().filter(|assembly| assembly.retry_at <= now);
         due.map(|assembly| assembly.request(retry_at)).collect()
     }
 
     pub(crate) fn next_retry(&self) -> Option<Moment> {
-        self.parts.values().map(|assembly| assembly.retry_at).min()
+        self.parts.values().map(|assembly| assembly.retry_at.min(assembly.ends)).min()
     }
 }
 
@@ -192,13 +190,13 @@ pub(crate) struct Cuts(VecDeque<Cut>);
 #[derive(Debug)]
 struct Cut {
     line: Line,
-    made: Moment,
+    used: Moment,
     checksum: u32,
     bytes: Vec<u8>,
 }
 
 impl Cuts {
-    /// How many are kept, how many bytes of them together, beside the newest, and for how long.
+    /// How many are kept, how many bytes of them together, beside the newest, and for how long unused.
     const MOST: usize = 16;
     const MOST_BYTES: usize = 16 << 20;
     const KEPT: Duration = Duration::from_secs(10);
@@ -211,12 +209,12 @@ impl Cuts {
         now: Moment,
         cut: impl FnOnce() -> Option<Delta>,
     ) -> Vec<Piece> {
-        self.0.retain(|cut| now.since(cut.made) < Self::KEPT);
+        self.0.retain(|cut| now.since(cut.used) < Self::KEPT);
         if !self.0.iter().any(|cut| cut.line == fetch.line) {
             let Some(delta) = cut() else { return Vec::new() };
             let bytes = wire::write_one_delta(&delta);
             let checksum = crc32fast::hash(&bytes);
-            self.0.push_front(Cut { line: fetch.line, made: now, checksum, bytes });
+            self.0.push_front(Cut { line: fetch.line, used: now, checksum, bytes });
             let mut sum = 0;
             let most = |(place, cut): (usize, &Cut)| {
                 sum += cut.bytes.len();
@@ -225,7 +223,8 @@ impl Cuts {
             let kept = self.0.iter().enumerate().map(most).take_while(|kept| *kept).count();
             self.0.truncate(kept);
         }
-        let Some(cut) = self.0.iter().find(|cut| cut.line == fetch.line) else { return Vec::new() };
+        let Some(cut) = self.0.iter_mut().find(|cut| cut.line == fetch.line) else { return Vec::new() };
+        cut.used = now;
         let Ok(total) = u32::try_from(cut.bytes.len()) else { return Vec::new() };
         let rest = cut.bytes.get(fetch.offset as usize..).unwrap_or_default();
         let parts = rest.chunks(room).take(fetch.count.min(BURST) as usize);

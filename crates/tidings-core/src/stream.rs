@@ -20,6 +20,8 @@ pub(crate) struct Streams {
     pub(crate) fetching: BTreeMap<StreamId, Fetching>,
     pub(crate) serving: BTreeMap<StreamId, Serving>,
     blocked: BTreeMap<SocketAddr, Blocked>,
+    /// Owners whose fetch brought nothing, until when they are not fetched, and for how long that is.
+    futile: BTreeMap<NodeId, (Moment, Duration)>,
     pub(crate) assemblies: Assemblies,
     pub(crate) cuts: Cuts,
     blocked_for: Duration,
@@ -33,6 +35,8 @@ pub(crate) struct Fetching {
     /// The owners that it was opened for, and whether for all others, too.
     pub owners: BTreeSet<NodeId>,
     pub has_much: bool,
+    /// Those that brought something.
+    pub brought: BTreeSet<NodeId>,
     pub bytes: usize,
     time: Deadline,
 }
@@ -93,6 +97,7 @@ impl Streams {
             fetching: BTreeMap::new(),
             serving: BTreeMap::new(),
             blocked: BTreeMap::new(),
+            futile: BTreeMap::new(),
             assemblies: Assemblies::new(config.longest_message()),
             cuts: Cuts::default(),
             blocked_for: 30 * config.interval,
@@ -113,7 +118,8 @@ impl Streams {
         }
         let id = self.name();
         let time = Deadline::new(now);
-        self.fetching.insert(id, Fetching { to, with, owners, has_much, bytes: 0, time });
+        self.fetching
+            .insert(id, Fetching { to, with, owners, has_much, brought: BTreeSet::new(), bytes: 0, time });
         Some(id)
     }
 
@@ -139,6 +145,29 @@ impl Streams {
         if let Some(time) = fetching.or(serving) {
             time.stalls = now + STALL;
         }
+    }
+
+    /// Fetching `owner` brought nothing, or what is refused here: it is not tried for a while, ever longer.
+    pub(crate) fn give_up(&mut self, owner: NodeId, now: Moment) {
+        const FIRST: Duration = Duration::from_secs(10);
+        const LONGEST: Duration = Duration::from_secs(600);
+        if self.futile.len() >= Self::MOST_BLOCKED && !self.futile.contains_key(&owner) {
+            self.futile.pop_first();
+        }
+        let wait = self.futile.get(&owner).map_or(FIRST, |(_, wait)| (2 * *wait).min(LONGEST));
+        self.futile.insert(owner, (now + wait, wait));
+    }
+
+    /// News of `owner` came: it is worth a try again.
+    pub(crate) fn help(&mut self, owner: NodeId) {
+        if !self.futile.is_empty() {
+            self.futile.remove(&owner);
+        }
+    }
+
+    /// Whether `owner` is not to be fetched for now.
+    pub(crate) fn is_futile(&self, owner: NodeId, now: Moment) -> bool {
+        self.futile.get(&owner).is_some_and(|(until, _)| *until > now)
     }
 
     /// Whether `owner` is being fetched by itself, in one way or the other.

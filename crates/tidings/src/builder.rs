@@ -188,6 +188,7 @@ impl Builder {
             None => getrandom::u64().map_err(|error| bind(error.into()))?,
         };
         let loss = Loss::new(self.loss, rng_seed)?;
+        let begins_at = seeds::first(&seeds, address).await;
         let clock = Clock::start();
         let seal = Seal::new(&config.cluster);
         let cluster = config.cluster.clone();
@@ -196,10 +197,9 @@ impl Builder {
         if !are_neighbours {
             core.handle_remembered(peers);
         }
-        let literals = seeds::literals(&seeds, address);
-        let (found, addresses) = watch::channel(literals.clone());
+        let (found, addresses) = watch::channel(begins_at.clone());
         let contacts = Contacts { are_neighbours, found: (!seeds.is_empty()).then_some(addresses) };
-        contacts.tell(&mut core, clock.now(), literals);
+        contacts.tell(&mut core, clock.now(), begins_at);
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (sender, _) = broadcast::channel(events::KEPT);
         let heard = sender.downgrade();

@@ -30,11 +30,6 @@ impl Seed {
         }
         Ok(Self(text.to_owned()))
     }
-
-    /// Its address, if that is what was given.
-    fn literal(&self) -> Option<SocketAddr> {
-        self.0.parse().ok()
-    }
 }
 
 /// Where a node begins: at seeds, or with neighbours.
@@ -59,12 +54,18 @@ impl Contacts {
 /// At most as many addresses as this count, however many a name has.
 const MOST: usize = 1_024;
 /// How long to wait between two look-ups once all names were found, and how long at first while they were not.
+const FIRST: Duration = Duration::from_secs(2);
 const CALM: Duration = Duration::from_secs(30);
 const EAGER: Duration = Duration::from_secs(1);
 
-/// The seeds that need no look-up, for a socket of the family of `own`.
-pub(crate) fn literals(seeds: &[Seed], own: SocketAddr) -> Vec<SocketAddr> {
-    seeds.iter().filter_map(Seed::literal).filter(|seed| seed.is_ipv4() == own.is_ipv4()).take(MOST).collect()
+/// The addresses of the seeds, looked up once: names for two seconds at most, so that a node knows whom to ask about its
+/// own name before it takes part.
+pub(crate) async fn first(seeds: &[Seed], own: SocketAddr) -> Vec<SocketAddr> {
+    let mut known: Vec<Vec<SocketAddr>> = vec![Vec::new(); seeds.len()];
+    let resolve = async |seed: &str| lookup_host(seed).await.map(Iterator::collect);
+    // What was found until then counts.
+    let _ = tokio::time::timeout(FIRST, refresh(seeds, &mut known, own, resolve)).await;
+    known.into_iter().flatten().take(MOST).collect()
 }
 
 /// Looks all seeds up, again and again, and publishes their addresses, until nobody listens. What a name had last stays

@@ -58,10 +58,14 @@ impl Gossiper {
         exchange: u32,
         body: Body,
     ) -> Result<(), Rejected> {
-        let quarters = if matches!(body, Body::FetchPieces(_)) { 1 } else { 4 };
-        // Pieces come in bursts, and only those that were asked for are heard.
-        let is_piece = matches!(body, Body::Piece(_));
-        if !is_piece && !self.proofs.spend(from, quarters, now.moment) {
+        // What answers costs nothing, so that nobody can use up a budget in the name of whoever answers.
+        let quarters = match body {
+            Body::Syn(_) | Body::Push(_) | Body::Help(_) => 4,
+            Body::FetchPieces(_) => 1,
+            Body::Ack(_) | Body::Ack2(_) | Body::Refusal(_) | Body::Report(_) | Body::Piece(_) => 0,
+            Body::Fetch(_) | Body::Who(_) | Body::Namesake(_) => 4,
+        };
+        if quarters > 0 && !self.proofs.spend(from, quarters, now.moment) {
             return Err(Rejected::Flood);
         }
         if !bounds::is_believable(now.wall, sender.head, sender.max) {
@@ -71,7 +75,9 @@ impl Gossiper {
             }
             return Err(Rejected::Unbelievable);
         }
-        self.contacts.meet(from, sender.id);
+        if self.cluster.endpoint(sender.id).is_some_and(|known| known.address == from) {
+            self.contacts.meet(from, sender.id);
+        }
         self.see_at(sender.id, from);
         match body {
             Body::Syn(syn) => self.receive_syn(now, from, len, sender, exchange, &syn),
@@ -79,7 +85,9 @@ impl Gossiper {
             Body::Ack2(news) => {
                 self.hear(now, sender);
                 self.apply(now, sender.id, &news.deltas);
-                self.fetch(now, from, sender.id, &news.large, false);
+                if self.proofs.is_proved(from, now.moment) {
+                    self.fetch(now, from, sender.id, &news.large, false);
+                }
             }
             Body::Push(push) => self.receive_push(now, from, len, sender, &push),
             Body::Refusal(refusal) => self.receive_refusal(now, from, exchange, refusal)?,
@@ -144,7 +152,10 @@ impl Gossiper {
         }
         self.clock.repairs -= 1;
         self.clock.repaired += 1;
-        self.ask(now, from, Some(id), None, room);
+        // Whoever does not answer elsewhere than where it is said to be is no suspect.
+        let known = self.cluster.endpoint(id).filter(|known| known.address == from);
+        let with = known.map(|_| id);
+        self.ask(now, from, with, None, room);
     }
 
     fn receive_push(&mut self, now: Time, from: SocketAddr, len: usize, sender: Sender, push: &Push) {
@@ -152,20 +163,30 @@ impl Gossiper {
         self.hear_heads(now, &push.heads);
         self.hear_evidence(now, sender.id, &push.evidence);
         self.hear_lines(now, &push.lines);
-        let Brought { news, gap } = self.apply(now, sender.id, &push.deltas);
-        let shown = push.window.iter().flat_map(|window| &window.lines).chain(&push.lines);
+        let Brought { gap, .. } = self.apply(now, sender.id, &push.deltas);
+        let is_proved = self.proofs.is_proved(from, now.moment);
+        let own = line_of(sender);
+        let shown = push.window.iter().flat_map(|window| &window.lines).chain(&push.lines).chain([&own]);
         let is_large = |line: &Line| push.large.iter().any(|large| large.id == line.id);
-        let lacks = |line: &Line| {
-            line.id != self.cluster.me() && self.cluster.compare(line) == Ordering::Less && !is_large(line)
+        let lacks = |line: &&Line| {
+            let is_mine = line.id == self.cluster.me() || self.streams.is_futile(line.id, now.moment);
+            !is_mine && self.cluster.compare(line) == Ordering::Less && !(is_proved && is_large(line))
         };
-        let is_behind = gap || shown.chain([&line_of(sender)]).any(lacks);
-        self.cluster.compared(sender.id, !news && !is_behind && push.large.is_empty());
-        if is_behind {
+        let lacking: Vec<Line> = shown.filter(lacks).copied().collect();
+        self.cluster.compared(sender.id, push.summary == self.cluster.summary());
+        if gap || !lacking.is_empty() {
+            for line in &lacking {
+                self.ask_later(line);
+                if self.cluster.line(line.id).known().is_none() {
+                    self.window_from = line.id;
+                }
+            }
             let room = self.proofs.allowance(from, len, self.config.datagram, now.moment);
-            self.wide |= push.summary != self.cluster.summary();
             self.repair(now, from, sender.id, room);
         }
-        self.fetch(now, from, sender.id, &push.large, false);
+        if is_proved {
+            self.fetch(now, from, sender.id, &push.large, false);
+        }
     }
 
     fn receive_ack(

@@ -104,7 +104,10 @@ impl Gossiper {
         let floor = self.floor();
         let changes = match self.cluster.apply(delta, now.moment, floor) {
             Learned::Nothing => return,
-            Learned::Refused(reason) => return self.drop_for(reason),
+            Learned::Refused(reason) => {
+                self.streams.give_up(id, now.moment);
+                return self.drop_for(reason);
+            }
             Learned::Gap => {
                 brought.gap = true;
                 return self.ask_for(id);
@@ -121,6 +124,7 @@ impl Gossiper {
             }
             Learned::News(changes) => changes,
         };
+        self.streams.help(id);
         brought.news = true;
         self.say_changes(now, id, changes);
         let departed = self.cluster.endpoint(id).is_some_and(|endpoint| endpoint.has_departed());

@@ -1,8 +1,10 @@
 //! One name, one process: the newcomer asks first, and of two that run, the lower one stops.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::Gossiper;
+use crate::bounds;
 use crate::message::{Body, Instance, Namesake, Sender};
 use crate::namesake::{Conflict, Stage};
 use crate::peer::Rejected;
@@ -11,6 +13,10 @@ use crate::version::Generation;
 
 /// How many are asked before the start.
 const ASKED: usize = 4;
+/// How often each is asked, if it does not answer.
+const TURNS: u32 = 4;
+/// By how much a wake-up may be late on a machine that is busy.
+const LATE: Duration = Duration::from_millis(100);
 
 impl Gossiper {
     /// Whether another process has this node's name, so that this one gave way. It takes no part then, for good.
@@ -34,25 +40,58 @@ impl Gossiper {
             Stage::New => {
                 let contacts = self.contacts.seeds().iter().chain(self.contacts.remembered());
                 let asked: Vec<_> = contacts.copied().take(ASKED).collect();
-                let until = now.moment + self.span_of_search();
-                self.namesake.stage = if asked.is_empty() { Stage::Settled } else { Stage::Searching(until) };
-                asked.into_iter().for_each(|address| self.who(now, address));
+                self.namesake.stage = if asked.is_empty() {
+                    Stage::Settled
+                } else {
+                    Stage::Searching(now.moment + self.span_of_search())
+                };
+                self.namesake.repeat = now.moment + self.span_of_search() / TURNS;
+                asked.into_iter().for_each(|address| self.who_once(now, address));
+            }
+            // Woken too late, this node slept, and answers may wait.
+            Stage::Searching(until) if now.moment.since(until) > LATE => {
+                self.namesake.stage = Stage::Searching(now.moment + self.span_of_search() / TURNS);
             }
             Stage::Searching(until) if now.moment >= until => self.settle(now),
+            Stage::Searching(_) if now.moment >= self.namesake.repeat => {
+                self.namesake.repeat = now.moment + self.span_of_search() / TURNS;
+                for (number, address) in self.namesake.open(now.moment) {
+                    let instance = self.namesake.instance;
+                    self.transmit(address, number, Body::Who(instance));
+                }
+            }
             Stage::Searching(_) | Stage::Settled | Stage::Lost(_) => {}
         }
     }
 
-    fn span_of_search(&self) -> std::time::Duration {
-        self.config.interval.clamp(std::time::Duration::from_millis(200), std::time::Duration::from_secs(2))
+    pub(super) fn span_of_search(&self) -> Duration {
+        self.config.interval.clamp(Duration::from_secs(1), Duration::from_secs(2))
     }
 
     /// When the search wants to go on.
     pub(super) fn search_timeout(&self) -> Moment {
         match self.namesake.stage {
             Stage::New => self.clock.now,
-            Stage::Searching(until) => until,
+            Stage::Searching(until) => until.min(self.namesake.repeat),
             Stage::Settled | Stage::Lost(_) => Moment::NEVER,
+        }
+    }
+
+    /// Asks `address`, unless this search did.
+    fn who_once(&mut self, now: Time, address: SocketAddr) {
+        if self.namesake.may_try(address) {
+            self.who(now, address);
+        }
+    }
+
+    /// Somebody knows of nobody else. Others that were asked may, for a little while.
+    fn hear_of_nobody(&mut self, now: Time) {
+        let Stage::Searching(until) = self.namesake.stage else { return };
+        if self.namesake.is_asking(now.moment) {
+            let soon = now.moment + self.span_of_search() / TURNS;
+            self.namesake.stage = Stage::Searching(until.min(soon));
+        } else {
+            self.settle(now);
         }
     }
 
@@ -95,9 +134,16 @@ impl Gossiper {
         if !self.proofs.spend(from, 4, now.moment) {
             return Err(Rejected::Flood);
         }
+        if !bounds::is_believable(now.wall, sender.head, sender.max) {
+            return Err(Rejected::Unbelievable);
+        }
         let answer = if sender.id == self.cluster.me() {
             if instance == self.namesake.instance {
-                self.contacts.shun(from, now.moment + 30 * self.config.interval);
+                // Only what was asked there comes back from there.
+                if self.namesake.answer(exchange, from) {
+                    self.contacts.shun(from, now.moment + 30 * self.config.interval);
+                    self.hear_of_nobody(now);
+                }
                 return Err(Rejected::Echo);
             }
             match self.namesake.stage {
@@ -126,6 +172,9 @@ impl Gossiper {
         exchange: u32,
         namesake: Namesake,
     ) -> Result<(), Rejected> {
+        if !bounds::is_believable(now.wall, sender.head, sender.max) {
+            return Err(Rejected::Unbelievable);
+        }
         if !self.namesake.answer(exchange, from) {
             return Err(Rejected::Unsolicited);
         }
@@ -141,9 +190,14 @@ impl Gossiper {
                 }
             }
             Namesake::At(address) if is_searching && address != self.cluster.own().address => {
-                self.who(now, address);
+                if self.namesake.may_try(address) {
+                    self.namesake.stage = Stage::Searching(now.moment + self.span_of_search());
+                    self.who(now, address);
+                } else {
+                    self.hear_of_nobody(now);
+                }
             }
-            Namesake::At(_) | Namesake::Nobody if is_searching => self.settle(now),
+            Namesake::At(_) | Namesake::Nobody if is_searching => self.hear_of_nobody(now),
             Namesake::Me(_) | Namesake::At(_) | Namesake::Nobody => {}
         }
         Ok(())

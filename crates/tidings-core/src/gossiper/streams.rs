@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::Gossiper;
 use crate::bounds;
@@ -13,10 +14,13 @@ use crate::peer::{Rejected, StreamEnd, StreamId, Transmit};
 use crate::pieces::{Put, Request};
 use crate::stream::{Fetching, Streams};
 use crate::time::{Moment, Time};
+use crate::version::{Head, Heartbeat};
 use crate::wire::size;
 
 /// How many bytes of deltas a frame has, unless one version takes more.
 const FRAME: usize = 64 << 10;
+/// How old a head is at least that comes in pieces.
+const LONG_AGO: Duration = Duration::from_secs(3_600);
 /// How many bytes a request on a stream has at most.
 const REQUEST: usize = 256 << 10;
 
@@ -63,12 +67,16 @@ impl Gossiper {
         has_much: bool,
     ) -> bool {
         let wanted = |line: &&Line| {
+            let head = Head { generation: line.generation, heartbeat: Heartbeat(0) };
             line.id != self.cluster.me()
+                && bounds::is_believable(now.wall, head, line.max)
                 && self.cluster.compare(line).is_lt()
                 && !self.streams.is_fetching(line.id)
+                && !self.streams.is_futile(line.id, now.moment)
         };
         let lines: Vec<Line> = large.iter().filter(wanted).map(|line| self.cluster.line(line.id)).collect();
-        let has_much = has_much && !self.streams.is_fetching_much();
+        let is_futile = self.streams.is_futile(id, now.moment);
+        let has_much = has_much && !is_futile && !self.streams.is_fetching_much();
         if lines.is_empty() && !has_much {
             return self.streams.is_fetching_much();
         }
@@ -175,11 +183,20 @@ impl Gossiper {
     fn receive_fetched(&mut self, now: Time, stream: StreamId, len: usize, sender: Sender, news: &News) {
         self.hear(now, sender);
         self.streams.advance(stream, now.moment);
+        let before: Vec<Line> = news.deltas.iter().map(|delta| self.cluster.line(delta.owner)).collect();
         self.apply(now, sender.id, &news.deltas);
+        let brought = before.iter().filter(|line| self.cluster.compare(line).is_gt()).map(|line| line.id);
+        let brought: Vec<_> = brought.collect();
         let Some(fetching) = self.streams.fetching.get_mut(&stream) else { return };
+        fetching.brought.extend(brought);
         fetching.bytes += len;
         if news.deltas.is_empty() {
-            let to = fetching.to;
+            let Fetching { to, with, owners, brought, has_much, .. } = fetching;
+            let (to, with, is_futile) = (*to, *with, *has_much && brought.is_empty());
+            let futile: Vec<_> = owners.difference(brought).copied().collect();
+            futile.into_iter().chain(is_futile.then_some(with)).for_each(|owner| {
+                self.streams.give_up(owner, now.moment);
+            });
             self.streams.succeed(to);
             self.close(stream);
         } else if fetching.bytes > Streams::MOST_BYTES {
@@ -243,7 +260,14 @@ impl Gossiper {
         }
         let room = self.config.datagram - size::GREETING - size::PIECE;
         let cluster = &self.cluster;
-        let cut = || cluster.delta(&fetch.line, now.moment, cluster.next_room(&fetch.line));
+        let cut = || {
+            let mut delta = cluster.delta(&fetch.line, now.moment, cluster.next_room(&fetch.line))?;
+            if let Some(who) = &mut delta.introduction {
+                // However long the pieces are on their way, they make nobody look alive.
+                who.age = who.age.max(LONG_AGO);
+            }
+            Some(delta)
+        };
         for piece in self.streams.cuts.pieces(&fetch, room, now.moment, cut) {
             self.transmit(from, exchange, Body::Piece(piece));
         }
@@ -259,7 +283,7 @@ impl Gossiper {
         piece: &Piece,
     ) -> Result<(), Rejected> {
         let retry_at = now.moment + self.patience_for_an_answer();
-        match self.streams.assemblies.put(from, exchange, piece, now.moment, retry_at) {
+        match self.streams.assemblies.put(from, exchange, piece, retry_at) {
             Put::Unasked => return Err(Rejected::Unsolicited),
             Put::Wait => {}
             Put::Ask(request) => self.ask_for_pieces(request),

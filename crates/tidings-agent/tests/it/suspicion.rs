@@ -52,21 +52,23 @@ fn an_agent_that_was_stopped_convicts_nobody_once_it_goes_on() {
     for agent in [&judge, &other, &stopped] {
         agent.wait_for_members(3);
     }
+    let rounds = |status: &Value| status["rounds"].as_u64().expect("a number");
     stopped.signal("STOP");
     judge.wait_for_members(2);
     assert_eq!(judge.member("stopped")["state"], "unreachable");
+    // For so long that the silence alone would convict everybody.
+    let convicted = rounds(&judge.fetch("/v1/status"));
+    judge.fetch_until("/v1/status", |status| rounds(status) >= convicted + 30);
     stopped.signal("CONT");
-
-    let rounds = |status: &Value| status["rounds"].as_u64().expect("a number");
     let first = rounds(&stopped.fetch("/v1/status"));
     stopped.fetch_until("/v1/status", |status| {
         assert_eq!((&status["live"], &status["unreachable"]), (&json!(3), &json!(0)));
         rounds(status) >= first + 10
     });
+    judge.wait_for_members(3);
     // What happened between two looks is in the log.
     let happened = |name: &str| fs::read_to_string(log(name)).expect("the agent wrote it");
     assert!(happened("judge").contains("kind=Unreachable"), "{}", happened("judge"));
     assert!(happened("stopped").contains("kind=Live"), "{}", happened("stopped"));
     assert!(!happened("stopped").contains("kind=Unreachable"), "{}", happened("stopped"));
-    judge.wait_for_members(3);
 }

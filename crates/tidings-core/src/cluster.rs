@@ -20,7 +20,7 @@ use crate::wire::size;
 /// Everything known of everyone.
 ///
 /// Invariants: `summary` is the sum over `endpoints`; `endpoints` has this node; `equals` are nodes that held the
-/// same as this one in the last exchange, and nothing changed here since.
+/// same as this one in the last exchange; since then nothing changed here, and no exchange found a difference.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     me: NodeId,
@@ -244,10 +244,10 @@ impl Cluster {
 
     /// Notes whether an exchange with `id` found that both hold the same.
     pub(crate) fn compared(&mut self, id: NodeId, equal: bool) {
-        if equal && self.endpoints.contains_key(&id) {
+        if !equal {
+            self.equals.clear();
+        } else if self.endpoints.contains_key(&id) {
             self.equals.insert(id);
-        } else {
-            self.equals.remove(&id);
         }
     }
 

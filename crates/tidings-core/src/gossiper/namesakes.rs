@@ -84,13 +84,10 @@ impl Gossiper {
         }
     }
 
-    /// Somebody knows of nobody else. Others that were asked may, for a little while.
+    /// Somebody knows of nobody else. Others that were asked may.
     fn hear_of_nobody(&mut self, now: Time) {
-        let Stage::Searching(until) = self.namesake.stage else { return };
-        if self.namesake.is_asking(now.moment) {
-            let soon = now.moment + self.span_of_search() / TURNS;
-            self.namesake.stage = Stage::Searching(until.min(soon));
-        } else {
+        let is_searching = matches!(self.namesake.stage, Stage::Searching(_));
+        if is_searching && !self.namesake.is_asking(now.moment) {
             self.settle(now);
         }
     }

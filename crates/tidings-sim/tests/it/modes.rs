@@ -139,3 +139,28 @@ fn a_crash_and_a_departure_are_seen_in_every_mode() {
         sim.until(MINUTE, seen).unwrap_or_else(|| panic!("{mode}"));
     }
 }
+
+/// By push alone, a node that missed a write finds it in the windows, and does not say that it has all before.
+#[test]
+fn an_old_miss_comes_to_light_by_push_alone() {
+    for seed in 0..5 {
+        let mut sim = Simulation::new(300 + seed);
+        let nodes = sim.start_warm(100, &Config { threshold: 100.0, patience: 1_000, ..with(Mode::Push) });
+        sim.run(30 * SECOND);
+        let others: Vec<_> = nodes.iter().copied().filter(|node| *node != nodes[5]).collect();
+        sim.network.part(&[nodes[5]], &others);
+        sim.set(nodes[9], "color", "green");
+        sim.run(3 * MINUTE);
+        sim.network.heal();
+        let repairs = sim.core(nodes[5]).repairs();
+        sim.run(3 * SECOND);
+        let mut seconds = 3;
+        while sim.value(nodes[5], nodes[9], "color").is_none() {
+            assert!(!sim.core(nodes[5]).is_converged(), "seed {seed}, after {seconds} s");
+            assert!(seconds < 60, "seed {seed}");
+            sim.run(SECOND);
+            seconds += 1;
+        }
+        assert!(sim.core(nodes[5]).repairs() - repairs <= 2, "seed {seed}");
+    }
+}

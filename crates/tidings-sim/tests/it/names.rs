@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use tidings_core::{Config, EventKind, Standing};
-use tidings_sim::{Disk, Place, Simulation};
+use tidings_core::{
+    Body, Config, EventKind, Generation, Head, Heartbeat, Instance, Line, Message, Namesake, News, NodeId,
+    Seal, Sender, Standing, Summary, Syn, Version,
+};
+use tidings_sim::{Arrivals, Disk, Place, Share, Simulation};
 
 use crate::{MINUTE, SECOND, cluster, config, durable, knows_all, live, standing, text};
 
@@ -212,4 +215,100 @@ fn r39_a_wrong_address_is_corrected_by_whoever_is_heard_from_elsewhere() {
     sim.until(2 * MINUTE, near).expect("it is found");
     sim.run(Duration::from_secs(600));
     assert!(nodes[..3].iter().all(|&node| standing(&sim, node, nodes[3]) == Some(Standing::Live)));
+}
+
+/// A newcomer whose seeds know little, answer late, lose what it asks, or that sleeps while it waits: it gives way all the
+/// same, and the one that runs is never stopped.
+#[test]
+fn a_newcomer_gives_way_also_where_answers_are_late_or_lost() {
+    let mut lost = 0;
+    for seed in 0..40_u64 {
+        let mut sim = Simulation::new(500 + seed);
+        let nodes = cluster(&mut sim, 5, &config());
+        let fresh = sim.start("fresh", config(), &[]);
+        match seed % 4 {
+            0 => sim.network.loss = Share(100),
+            1 => sim.network.latency = (SECOND / 10, 2 * SECOND / 5),
+            _ => {}
+        }
+        let twin = sim.start("node-3", config(), &[nodes[1], fresh]);
+        if seed % 4 == 2 {
+            sim.run(SECOND / 1_000);
+            sim.pause(twin, Arrivals::Wait);
+            sim.run(3 * SECOND);
+            sim.resume(twin);
+        }
+        sim.run(30 * SECOND);
+        let conflicts = [twin, nodes[3]].map(|node| sim.core(node).conflict().is_some());
+        assert_eq!(conflicts.iter().filter(|conflict| **conflict).count(), 1, "seed {seed}");
+        lost += u32::from(conflicts[1]);
+    }
+    assert_eq!(lost, 0, "one that ran was stopped");
+}
+
+/// A stranger in a node's name, from the end of time, does not stop it; one that repeats its questions costs it no seed.
+#[test]
+fn strangers_in_a_nodes_name_do_it_no_harm() {
+    let mut sim = Simulation::new(600);
+    let nodes = cluster(&mut sim, 4, &config());
+    let seal = Seal::new("test");
+    let (id, stranger) = (sim.name(nodes[2]).id(), Place(77).address());
+    let head = Head { generation: Generation(u64::MAX), heartbeat: Heartbeat(1) };
+    let say = |sim: &mut Simulation, head: Head, exchange: u32, body: Body, from: std::net::SocketAddr| {
+        let sender = Sender { id, head, max: Version(0) };
+        sim.inject(nodes[2], from, &seal.encode(&Message { sender, exchange, body }));
+    };
+    for turn in 0..100 {
+        say(&mut sim, head, turn, Body::Ack2(News::default()), stranger);
+        say(&mut sim, head, turn, Body::Namesake(Namesake::Me(Instance(u64::MAX))), stranger);
+        let young = Head { generation: Generation(1), heartbeat: Heartbeat(1) };
+        for seed in &nodes[..2] {
+            say(&mut sim, young, turn, Body::Who(Instance(turn.into())), seed.address());
+        }
+        sim.run(SECOND / 10);
+    }
+    assert!(sim.core(nodes[2]).conflict().is_none());
+    assert_eq!(sim.core(nodes[2]).seeds(), 1);
+    sim.until(MINUTE, |sim| knows_all(sim, &nodes)).expect("all is well");
+}
+
+/// Whoever pretends again and again to have a node's name does not keep it from answering a claim.
+#[test]
+fn claims_do_not_wait_for_ever() {
+    let mut sim = Simulation::new(700);
+    let nodes = cluster(&mut sim, 4, &config());
+    let seal = Seal::new("test");
+    let id = sim.name(nodes[2]).id();
+    let before = sim.core(nodes[2]).generation();
+    let head = Head { generation: before, heartbeat: Heartbeat(1) };
+    let own = Message {
+        sender: Sender { id, head, max: Version(0) },
+        exchange: 3,
+        body: Body::Ack2(News::default()),
+    };
+    let claimed = Generation(before.0 + 3_600_000);
+    let line = Line { id, generation: claimed, max: Version(9) };
+    let (heads, evidence) = (Vec::new(), Vec::new());
+    let syn = Syn {
+        is_pull: false,
+        summary: Summary(1),
+        heads,
+        evidence,
+        lines: vec![line],
+        window: None,
+        cookie: None,
+    };
+    let claim = Message {
+        sender: Sender { id: NodeId(77), head, max: Version(0) },
+        exchange: 3,
+        body: Body::Syn(syn),
+    };
+    for turn in 0..50 {
+        sim.inject(nodes[2], Place(50 + turn % 3).address(), &seal.encode(&own));
+        if turn == 5 {
+            sim.inject(nodes[2], Place(60).address(), &seal.encode(&claim));
+        }
+        sim.run(SECOND / 10);
+    }
+    assert!(sim.core(nodes[2]).generation() > claimed);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tidings_core::{EventKind, Moment};
+use tidings_core::{Body, EventKind, Head, Heartbeat, Message, Moment, News, Seal, Sender, Version};
 use tidings_sim::{Place, Simulation};
 
 use crate::{MINUTE, SECOND, config, knows_all};
@@ -129,4 +129,25 @@ fn a_crash_is_seen_past_the_neighbours() {
     sim.restart(nodes[5], tidings_sim::Disk::Kept);
     sim.until(5 * MINUTE, |sim| knows_all(sim, &nodes)).expect("all know all again");
     only_links_are_used(&sim, &ring());
+}
+
+/// A datagram in a neighbour's name, with somebody else's id, makes nobody a neighbour.
+#[test]
+fn a_forged_sender_is_no_neighbour() {
+    let (mut sim, nodes) = start(8, &line(5));
+    sim.until(10 * MINUTE, |sim| knows_all(sim, &nodes)).expect("all know all");
+    let (id, head) = (
+        sim.name(nodes[4]).id(),
+        Head { generation: sim.core(nodes[4]).generation(), heartbeat: Heartbeat(1) },
+    );
+    let message = Message {
+        sender: Sender { id, head, max: Version(0) },
+        exchange: 7,
+        body: Body::Ack2(News::default()),
+    };
+    for _ in 0..60 {
+        sim.inject(nodes[0], nodes[1].address(), &Seal::new("test").encode(&message));
+        sim.run(SECOND);
+    }
+    only_links_are_used(&sim, &line(5));
 }

@@ -2,9 +2,10 @@
 
 use tidings_core::wire::Writer;
 use tidings_core::{
-    Body, Config, Generation, Head, Heartbeat, Message, NodeId, Seal, Sender, Summary, Syn, Version, Window,
+    Body, Config, EventKind, Generation, Head, Heartbeat, Line, Message, News, NodeId, Seal, Sender, Summary,
+    Syn, Version, Window,
 };
-use tidings_sim::Simulation;
+use tidings_sim::{Simulation, StreamFault};
 
 use crate::{MINUTE, SECOND, cluster, config};
 
@@ -92,4 +93,45 @@ fn damaged_bytes_change_nothing() {
     }
     assert_eq!((sim.counts() - before).refused, 16 * honest.len() as u64);
     assert_eq!(sim.core(nodes[0]).digest(), digest);
+}
+
+/// What is told to be large is fetched from those alone who are where they say: the victim of a forged word gets nothing.
+#[test]
+fn a_forged_word_of_something_large_makes_nobody_ask_for_it() {
+    let mut sim = Simulation::new(5);
+    let nodes = cluster(&mut sim, 3, &config());
+    let victim = sim.start("victim", Config::new("another"), &[]);
+    sim.network.streams = StreamFault::Refused;
+    let head = Head { generation: Generation(1_799_999_999_000), heartbeat: Heartbeat(1) };
+    let sender = Sender { id: NodeId(99), head, max: Version(0) };
+    let mut sent = 0;
+    for turn in 0..60 {
+        let line =
+            |n: u64| Line { id: NodeId(1_000 + 10 * turn + n), generation: Generation(5), max: Version(5) };
+        let news = News { deltas: Vec::new(), large: (0..4).map(line).collect() };
+        let bytes = Seal::new("test").encode(&Message { sender, exchange: 7, body: Body::Ack2(news) });
+        sim.inject(nodes[0], victim.address(), &bytes);
+        sent += bytes.len() as u64;
+        sim.run(SECOND);
+    }
+    assert!(sim.received(victim) <= 3 * sent, "{} for {sent}", sim.received(victim));
+    assert_eq!(sim.counts().streams, 0);
+}
+
+/// Thousands of datagrams in a healthy node's name use up no budget that its answers need: nobody convicts it.
+#[test]
+fn a_flood_in_a_nodes_name_does_not_mute_it() {
+    let mut sim = Simulation::new(6);
+    let nodes = cluster(&mut sim, 5, &config());
+    for _ in 0..1_000 {
+        for &node in nodes.iter().filter(|node| **node != nodes[1]) {
+            (0..10).for_each(|_| sim.inject(node, nodes[1].address(), &hungry()));
+        }
+        sim.run(SECOND / 50);
+    }
+    for &node in &nodes {
+        assert_eq!(crate::standing(&sim, node, nodes[1]), Some(tidings_core::Standing::Live));
+        let convicts = |kind: &EventKind| matches!(kind, EventKind::Unreachable { .. });
+        assert!(!sim.events(node).iter().any(|(_, event)| convicts(&event.kind)));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_core::{Config, EventKind, StreamEnd};
+use tidings_core::{Config, EventKind, Mode, StreamEnd};
 use tidings_sim::{Counts, Disk, Place, Share, Simulation, StreamFault};
 
 use crate::{MINUTE, SECOND, cluster, config, text};
@@ -176,4 +176,36 @@ fn a_node_serves_a_bounded_number_of_streams() {
         .expect("all have it");
     assert!(sim.core(ann).dropped()["stream_refused"] > 0, "some were turned away");
     sim.run(Duration::from_secs(5));
+}
+
+/// A write of four million bytes in pieces, over a hundred milliseconds there and back.
+#[test]
+fn four_million_bytes_arrive_in_pieces() {
+    let mut sim = Simulation::new(10);
+    sim.network.streams = StreamFault::Refused;
+    sim.network.latency = (SECOND / 20, SECOND / 20);
+    let ann = sim.start("ann", config(), &[]);
+    let pairs: Vec<(String, String)> = (0..100).map(|n| (format!("key-{n}"), "v".repeat(40_000))).collect();
+    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    sim.set_many(ann, &pairs);
+    let bob = sim.start("bob", config(), &[ann]);
+    let took = sim.until(2 * MINUTE, |sim| sim.member(bob, ann).is_some_and(|member| member.keys == 100));
+    assert!(took.is_some(), "{:?}", sim.counts());
+}
+
+/// A node with smaller limits than the rest refuses what is too large for it, and does not fetch it again and again.
+#[test]
+fn what_is_refused_is_not_fetched_for_ever() {
+    for mode in [Mode::PushPull, Mode::Push, Mode::Pull] {
+        let mut sim = Simulation::new(11);
+        let nodes = cluster(&mut sim, 5, &Config { mode, ..config() });
+        let small = sim.start("small", Config { mode, max_bytes: 1_000, ..config() }, &[nodes[0]]);
+        sim.run(10 * SECOND);
+        sim.set(nodes[1], "large", &large("x"));
+        sim.run(10 * MINUTE);
+        assert!(sim.core(small).dropped()["too_large"] < 20, "{mode}: {:?}", sim.core(small).dropped());
+        assert!(sim.core(small).repairs() < 40, "{mode}: {}", sim.core(small).repairs());
+        sim.set(nodes[2], "color", "green");
+        sim.until(MINUTE, |sim| text(sim, small, nodes[2], "color").is_some()).expect("all else arrives");
+    }
 }

@@ -54,6 +54,11 @@ impl World {
         let node = Gossiper::new(config, me, 1, now).expect("this configuration works");
         let mut world = Self { node, now, seal: Seal::new(CLUSTER), begun: BTreeMap::new(), opened: None };
         world.node.set(now, [(key("own"), Value::from("mine"))]).expect("one small key");
+        // Enough that an answer is as long as it may be, in parts small enough to fill it.
+        for number in 0..40 {
+            let pair = (key(&format!("some/{number}")), Value::from("twenty bytes of news"));
+            world.node.set(now, [pair]).expect("some small keys");
+        }
         world.node.handle_seeds(now, vec![FRIEND]);
         world.wake();
         world.answer(Body::Namesake(Namesake::Nobody));

@@ -60,12 +60,13 @@ fn print(json: &str, format: Format) -> Result<(), Failure> {
 fn again(client: &Client, path: &str, id: &str) -> Result<Stream, CallError> {
     let mut tries = 0;
     loop {
+        // Also before the first: an agent that is about to end answers, and ends the answer at once.
+        sleep(PAUSE);
         match client.follow(path, Some(id)) {
             Ok(answer) => return Ok(answer),
             Err(error) if tries == TRIES => return Err(error),
             Err(_) => tries += 1,
         }
-        sleep(PAUSE);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The files of the data directory.
 
 use tidings_core::{
-    Config, Generation, Gossiper, Identity, Key, Moment, NodeName, Saved, Time, Value, Version, WallClock,
+    Config, Generation, Gossiper, Identity, Key, Moment, NodeName, Saved, Time, Value, WallClock,
 };
 
 use crate::format;
@@ -10,8 +10,6 @@ use crate::world::{CLUSTER, FRIEND, ME};
 /// How many bytes stand before the content of a file, and after it.
 const BEFORE: usize = 8;
 const AFTER: usize = 4;
-/// No node comes as far as this: its bound on writes stops it long before. There, the core says so by a panic.
-const IMPOSSIBLE: Version = Version(1 << 60);
 
 /// `bytes` are a file, but for its mark and its checksum, which are made to fit. If it is a state, it is the one that
 /// would be written, and a node can go on from it; if it is a list of addresses, likewise.
@@ -29,9 +27,7 @@ pub fn state(bytes: &[u8]) -> bool {
     let state = format::read_state(content);
     if let Some((name, saved)) = &state {
         assert_eq!(format::write_state(name, saved), content, "a state has one form");
-        if saved.max < IMPOSSIBLE {
-            go_on(name, saved);
-        }
+        go_on(name, saved);
     }
     peers.is_some() || state.is_some()
 }

@@ -56,9 +56,9 @@ impl Proofs {
         self.proved.get(&address).is_some_and(|until| *until > now)
     }
 
-    /// How many of `datagram` bytes may go to `address`, which just sent `len`.
-    pub(crate) fn allowance(&self, address: SocketAddr, len: usize, datagram: usize, now: Moment) -> usize {
-        if self.is_proved(address, now) { datagram } else { datagram.min(FACTOR.saturating_mul(len)) }
+    /// How many bytes may be sent because of the `len` that just came from `address`.
+    pub(crate) fn allowance(&self, address: SocketAddr, len: usize, now: Moment) -> usize {
+        if self.is_proved(address, now) { usize::MAX } else { FACTOR.saturating_mul(len) }
     }
 
     /// The cookie of `address`. Nothing is stored for it.
@@ -127,8 +127,8 @@ mod tests {
         assert!(!proofs.is_proved(ANN, after(1_800)));
         proofs.check(ANN, cookie, after(1_199));
         assert!(proofs.is_proved(ANN, after(1_798)) && !proofs.is_proved(ANN, after(1_799)));
-        assert_eq!(proofs.allowance(ANN, 100, 1_200, after(1_200)), 1_200);
-        assert_eq!(proofs.allowance(BOB, 100, 1_200, after(1_200)), 300);
+        assert_eq!(proofs.allowance(ANN, 100, after(1_200)), usize::MAX);
+        assert_eq!(proofs.allowance(BOB, 100, after(1_200)), 300);
     }
 
     #[test]

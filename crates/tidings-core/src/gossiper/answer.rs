@@ -91,7 +91,10 @@ impl Gossiper {
             }
             Body::Push(push) => self.receive_push(now, from, len, sender, &push),
             Body::Refusal(refusal) => self.receive_refusal(now, from, exchange, refusal)?,
-            Body::Help(evidence) => self.receive_help(now, sender, evidence),
+            Body::Help(evidence) => {
+                let allowed = self.proofs.allowance(from, len, now.moment);
+                self.receive_help(now, sender, evidence, allowed);
+            }
             Body::Report(evidence) => self.receive_report(now, sender, evidence),
             Body::FetchPieces(fetch) => self.receive_fetch_pieces(now, from, exchange, fetch)?,
             Body::Piece(piece) => self.receive_piece(now, from, sender, exchange, &piece)?,
@@ -129,9 +132,9 @@ impl Gossiper {
         self.cluster.compared(sender.id, syn.summary == self.cluster.summary());
         let signs = self.signs(now.moment, Some(sender));
         let (line, datagram) = (line_of(sender), self.config.datagram);
-        let allowed = self.proofs.allowance(from, len, datagram, now.moment);
+        let allowed = self.proofs.allowance(from, len, now.moment);
         // A puller may have to be asked in turn, and both answers together must not exceed the allowance.
-        let room = if syn.is_pull && allowed < datagram { allowed - allowed / 3 } else { allowed };
+        let room = datagram.min(if syn.is_pull { allowed - allowed / 3 } else { allowed });
         let sizes = (room, datagram);
         let Answer { mut ack, is_behind, is_cut } =
             digest::ack(&self.cluster, &line, syn, signs, &mut self.rng, now.moment, sizes);
@@ -141,7 +144,7 @@ impl Gossiper {
         self.transmit(from, exchange, Body::Ack(ack));
         let is_new = self.cluster.line(sender.id).generation < sender.head.generation;
         if syn.is_pull && is_behind && (is_new || self.config.mode == Mode::Push) {
-            self.repair(now, from, sender.id, if allowed < datagram { allowed / 3 } else { datagram });
+            self.repair(now, from, sender.id, datagram.min(allowed / 3));
         }
     }
 
@@ -181,8 +184,8 @@ impl Gossiper {
                     self.window_from = line.id;
                 }
             }
-            let room = self.proofs.allowance(from, len, self.config.datagram, now.moment);
-            self.repair(now, from, sender.id, room);
+            let allowed = self.proofs.allowance(from, len, now.moment);
+            self.repair(now, from, sender.id, self.config.datagram.min(allowed));
         }
         if is_proved {
             self.fetch(now, from, sender.id, &push.large, false);

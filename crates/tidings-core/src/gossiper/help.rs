@@ -62,7 +62,8 @@ impl Gossiper {
     }
 
     /// `sender` asks for help with a node. If that was heard of since, this is the answer; otherwise it is tried.
-    pub(super) fn receive_help(&mut self, now: Time, sender: Sender, evidence: Evidence) {
+    /// Of the `allowed` bytes, half are for trying it: who asks may be somebody else, in a member's name.
+    pub(super) fn receive_help(&mut self, now: Time, sender: Sender, evidence: Evidence, allowed: usize) {
         let id = evidence.head.id;
         self.hear(now, sender);
         if self.liveness.standing(sender.id) != Some(Standing::Live) {
@@ -92,7 +93,7 @@ impl Gossiper {
         }
         if is_new && !is_waiting {
             self.clock.retries -= 1;
-            self.try_suspect(now, id);
+            self.try_suspect(now, id, self.config.datagram.min(allowed / 2));
         }
     }
 

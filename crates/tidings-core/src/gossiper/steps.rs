@@ -114,11 +114,11 @@ impl Gossiper {
         }
     }
 
-    /// Turns to `id` for an answer, whatever is configured.
-    pub(super) fn probe(&mut self, now: Time, id: NodeId) {
+    /// Turns to `id` for an answer, whatever is configured, with a SYN of at most `room` bytes.
+    pub(super) fn probe(&mut self, now: Time, id: NodeId, room: usize) {
         let Some(endpoint) = self.cluster.endpoint(id) else { return };
         let address = self.address_to_try(endpoint);
-        self.begin_exchange(now, address, Some(id));
+        self.ask(now, address, Some(id), None, room);
     }
 
     /// Tells `id` of the departure. By a pull, it would have to ask at the right time.

@@ -269,18 +269,18 @@ impl Gossiper {
         for id in self.accused.clone() {
             if self.retry_of(id).is_some_and(|next| next <= now.moment) {
                 self.clock.retries -= 1;
-                self.try_suspect(now, id);
+                self.try_suspect(now, id, self.config.datagram);
             }
         }
     }
 
-    /// Tries `id` once more, beside the rounds.
-    pub(super) fn try_suspect(&mut self, now: Time, id: NodeId) {
+    /// Tries `id` once more, beside the rounds, with at most `room` bytes.
+    pub(super) fn try_suspect(&mut self, now: Time, id: NodeId, room: usize) {
         if let Some(suspicion) = self.pulse_mut(id).and_then(|pulse| pulse.suspicion.as_mut()) {
             suspicion.next = None;
         }
         if self.contacts.allows(id) {
-            self.probe(now, id);
+            self.probe(now, id, room);
         }
     }
 

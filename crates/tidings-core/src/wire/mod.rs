@@ -263,43 +263,43 @@ fn read_message(kind: u8, mut sections: Sections<'_>) -> Result<Message, WireErr
         SYN | PULL => Body::Syn(Syn {
             is_pull: kind == PULL,
             summary: Summary(sections.required(SUMMARY, Reader::word)?),
-            heads: sections.optional(HEADS, parts::read_heads)?.unwrap_or_default(),
-            lines: sections.optional(LINES, parts::read_lines)?.unwrap_or_default(),
+            heads: sections.list(HEADS, parts::read_heads)?,
+            lines: sections.list(LINES, parts::read_lines)?,
             window: sections.optional(WINDOW, parts::read_window)?,
-            evidence: sections.optional(EVIDENCE, parts::read_evidence)?.unwrap_or_default(),
+            evidence: sections.list(EVIDENCE, parts::read_evidence)?,
             cookie: sections.optional(COOKIE, Reader::word)?.map(Cookie),
         }),
         ACK => Body::Ack(Ack {
             summary: Summary(sections.required(SUMMARY, Reader::word)?),
-            heads: sections.optional(HEADS, parts::read_heads)?.unwrap_or_default(),
-            lines: sections.optional(LINES, parts::read_lines)?.unwrap_or_default(),
-            deltas: sections.optional(DELTAS, parts::read_deltas)?.unwrap_or_default(),
-            evidence: sections.optional(EVIDENCE, parts::read_evidence)?.unwrap_or_default(),
-            large: sections.optional(LARGE, parts::read_lines)?.unwrap_or_default(),
+            heads: sections.list(HEADS, parts::read_heads)?,
+            lines: sections.list(LINES, parts::read_lines)?,
+            deltas: sections.list(DELTAS, parts::read_deltas)?,
+            evidence: sections.list(EVIDENCE, parts::read_evidence)?,
+            large: sections.list(LARGE, parts::read_lines)?,
             has_much: sections.optional(MUCH, |_| Ok(()))?.is_some(),
             cookie: sections.optional(COOKIE, Reader::word)?.map(Cookie),
         }),
         ACK2 => Body::Ack2(News {
-            deltas: sections.optional(DELTAS, parts::read_deltas)?.unwrap_or_default(),
-            large: sections.optional(LARGE, parts::read_lines)?.unwrap_or_default(),
+            deltas: sections.list(DELTAS, parts::read_deltas)?,
+            large: sections.list(LARGE, parts::read_lines)?,
         }),
         PUSH => Body::Push(Push {
             summary: Summary(sections.required(SUMMARY, Reader::word)?),
-            heads: sections.optional(HEADS, parts::read_heads)?.unwrap_or_default(),
-            lines: sections.optional(LINES, parts::read_lines)?.unwrap_or_default(),
+            heads: sections.list(HEADS, parts::read_heads)?,
+            lines: sections.list(LINES, parts::read_lines)?,
             window: sections.optional(WINDOW, parts::read_window)?,
-            deltas: sections.optional(DELTAS, parts::read_deltas)?.unwrap_or_default(),
-            evidence: sections.optional(EVIDENCE, parts::read_evidence)?.unwrap_or_default(),
-            large: sections.optional(LARGE, parts::read_lines)?.unwrap_or_default(),
+            deltas: sections.list(DELTAS, parts::read_deltas)?,
+            evidence: sections.list(EVIDENCE, parts::read_evidence)?,
+            large: sections.list(LARGE, parts::read_lines)?,
         }),
         REFUSAL => Body::Refusal(Refusal {
             clock: WallClock(sections.required(CLOCK, Reader::varint)?),
-            others: sections.optional(OTHERS, read_addresses)?.unwrap_or_default(),
+            others: sections.list(OTHERS, read_addresses)?,
         }),
         HELP => Body::Help(sections.required(EVIDENCE, parts::read_one_evidence)?),
         REPORT => Body::Report(sections.required(EVIDENCE, parts::read_one_evidence)?),
         FETCH => Body::Fetch(Fetch {
-            lines: sections.optional(LINES, parts::read_lines)?.unwrap_or_default(),
+            lines: sections.list(LINES, parts::read_lines)?,
             window: sections.optional(WINDOW, parts::read_window)?,
         }),
         FETCH_PIECES => Body::FetchPieces(sections.required(PIECES, parts::read_fetch_pieces)?),
@@ -330,6 +330,18 @@ impl<'a> Sections<'a> {
         self.0 = ahead;
         let read = read(&mut content)?;
         if content.is_empty() { Ok(Some(read)) } else { Err(WireError::Malformed("a section with a rest")) }
+    }
+
+    /// Reads the next section, if it has this tag: a list, which is there only if there is something in it.
+    fn list<T>(
+        &mut self,
+        tag: u8,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<Vec<T>, WireError>,
+    ) -> Result<Vec<T>, WireError> {
+        match self.optional(tag, read)? {
+            Some(list) if list.is_empty() => Err(WireError::Malformed("an empty list")),
+            list => Ok(list.unwrap_or_default()),
+        }
     }
 
     fn required<T>(

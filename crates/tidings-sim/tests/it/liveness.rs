@@ -190,3 +190,26 @@ fn two_nodes_cut_off_from_each_other_convict_neither() {
         sim.until(MINUTE, |sim| sim.value(nodes[5], nodes[2], "color").is_some()).expect("it goes round");
     }
 }
+
+/// Where a quarter of all messages is lost, one node may need more failures than another to be sure. Those that are sure go on
+/// to try, so that the others become it soon, and need not wait for the silence to tell.
+#[test]
+fn a_crash_among_five_is_seen_by_all_through_loss() {
+    let mut times = Vec::new();
+    for seed in 0..40_u32 {
+        let mut sim = Simulation::new(1_500 + u64::from(seed));
+        sim.network.latency = (SECOND / 1_000, SECOND / 50);
+        let nodes = cluster(&mut sim, 5, &config());
+        sim.network.loss = Share(250);
+        sim.run(3 * MINUTE + seed * SECOND / 40);
+        sim.crash(nodes[3]);
+        let others: Vec<_> = nodes.iter().copied().filter(|node| *node != nodes[3]).collect();
+        let gone = |sim: &Simulation| {
+            others.iter().all(|&node| standing(sim, node, nodes[3]) == Some(Standing::Unreachable))
+        };
+        times.push(sim.until(5 * MINUTE, gone).expect("all see it"));
+    }
+    times.sort_unstable();
+    println!("seen by all: median {:?}, worst {:?}", times[20], times[39]);
+    assert!(times[20] < 8 * SECOND && times[39] < 16 * SECOND, "{times:?}");
+}

@@ -42,6 +42,9 @@ pub(crate) fn read_state(bytes: &[u8]) -> Option<(NodeName, Saved)> {
     let name = NodeName::new(std::str::from_utf8(bytes.counted().ok()?).ok()?).ok()?;
     let (generation, accepted) = (Generation(bytes.varint().ok()?), Generation(bytes.varint().ok()?));
     let (max, gc) = (Version(bytes.varint().ok()?), Version(bytes.varint().ok()?));
+    if max >= BEYOND {
+        return None;
+    }
     let count = bytes.count(4).ok()?;
     let entries =
         (0..count).map(|_| wire::read_entry(&mut bytes, Version(0), max)).collect::<Result<_, _>>().ok()?;
@@ -55,6 +58,9 @@ pub(crate) fn write_peers(peers: &[SocketAddr]) -> Vec<u8> {
     wire::write_addresses(&mut out, peers);
     out.into_bytes()
 }
+
+/// No owner comes as far as this: the bound on writes stops it long before.
+const BEYOND: Version = Version(1 << 60);
 
 /// What [`write_peers`] wrote; `None` if the bytes are anything else. No bytes make it panic.
 pub(crate) fn read_peers(bytes: &[u8]) -> Option<Vec<SocketAddr>> {

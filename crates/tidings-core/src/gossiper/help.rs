@@ -77,7 +77,7 @@ impl Gossiper {
         }
         let since = evidence.since;
         self.hear_evidence(now, sender.id, &[evidence]);
-        if self.liveness.standing(id) != Some(Standing::Live) || self.clock.retries == 0 {
+        if !self.is_tried(id) || self.clock.retries == 0 {
             return;
         }
         let wait = self.config.interval / 10;

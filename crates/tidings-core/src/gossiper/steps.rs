@@ -165,7 +165,9 @@ impl Gossiper {
         self.turn_window(syn.window.as_ref());
         let fails = Some(now.moment + self.patience_for_an_answer());
         let generation = self.cluster.own().replica.generation();
-        let exchange = Exchange { to, with: live, sent: now.moment, fails, generation, summary: syn.summary };
+        let expected = with.filter(|&id| self.is_tried(id));
+        let exchange =
+            Exchange { to, with: expected, sent: now.moment, fails, generation, summary: syn.summary };
         let number = self.exchanges.begin(&mut self.rng, exchange);
         self.transmit(to, number, Body::Syn(syn));
     }

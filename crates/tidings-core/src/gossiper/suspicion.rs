@@ -236,7 +236,7 @@ impl Gossiper {
 
     /// An attempt on `id`, made at `sent`, failed. Attempts too close to the last one are the same bad luck.
     fn suspect(&mut self, now: Time, id: NodeId, sent: Moment) {
-        if self.liveness.standing(id) != Some(Standing::Live) {
+        if !self.is_tried(id) {
             return;
         }
         let apart = self.clock.round_trip.unwrap_or(LEAST_APART).max(LEAST_APART);
@@ -251,18 +251,29 @@ impl Gossiper {
         }
         suspicion.next = Some(now.moment + suspicion.wait.max(apart));
         suspicion.wait = (suspicion.wait * 3 / 2).min(interval / 2);
-        self.suspects.insert(id);
+        if self.liveness.standing(id) == Some(Standing::Live) {
+            self.suspects.insert(id);
+        }
         self.accused.insert(id);
         self.report_failure(now, id);
         self.call_for_help(now, id);
+    }
+
+    /// Whether attempts on `id` count: while it is live, and for a while after it was convicted, since others may need more
+    /// failures than this node did, and hear of them from here.
+    pub(super) fn is_tried(&self, id: NodeId) -> bool {
+        match self.liveness.standing(id) {
+            Some(Standing::Live) => true,
+            Some(Standing::Unreachable) => self.suspicion(id).is_some(),
+            Some(Standing::Departed) | None => false,
+        }
     }
 
     /// When `id` is to be tried again: also once the attempts say all that this node alone may say, for an answer ends
     /// what others may have made of them.
     pub(super) fn retry_of(&self, id: NodeId) -> Option<Moment> {
         let suspicion = self.suspicion(id).filter(|_| self.clock.retries > 0)?;
-        let worth_it = suspicion.failed < MOST && self.liveness.standing(id) == Some(Standing::Live);
-        suspicion.next.filter(|_| worth_it)
+        suspicion.next.filter(|_| suspicion.failed < MOST && self.is_tried(id))
     }
 
     pub(super) fn retry_suspects(&mut self, now: Time) {

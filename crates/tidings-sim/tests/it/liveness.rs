@@ -201,7 +201,7 @@ fn a_crash_among_five_is_seen_by_all_through_loss() {
         sim.network.latency = (SECOND / 1_000, SECOND / 50);
         let nodes = cluster(&mut sim, 5, &config());
         sim.network.loss = Share(250);
-        sim.run(3 * MINUTE + seed * SECOND / 40);
+        sim.run(10 * SECOND + seed * SECOND / 40);
         sim.crash(nodes[3]);
         let others: Vec<_> = nodes.iter().copied().filter(|node| *node != nodes[3]).collect();
         let gone = |sim: &Simulation| {

@@ -3,6 +3,7 @@
 mod answer;
 mod hear;
 mod help;
+mod inspect;
 mod namesakes;
 mod questions;
 mod steps;
@@ -32,6 +33,8 @@ use crate::rng::Rng;
 use crate::stream::Streams;
 use crate::time::{Moment, Time};
 use crate::version::{Generation, Heartbeat, Version};
+
+pub use inspect::Load;
 
 /// Who a node is when it starts.
 #[derive(Debug, Clone)]

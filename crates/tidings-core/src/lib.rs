@@ -48,6 +48,8 @@
 //! }
 //! ```
 
+#[macro_use]
+mod flaw;
 mod bounds;
 mod cluster;
 mod config;
@@ -84,7 +86,9 @@ pub use config::{Config, ConfigError, Mode, SeedRule};
 pub use delta::{Delta, Introduction, Span};
 pub use entry::{Entry, Key, KeyError, Value};
 pub use event::{Cause, Event, EventKind};
-pub use gossiper::{Gossiper, Identity};
+#[cfg(feature = "planted")]
+pub use flaw::{Flaw, plant};
+pub use gossiper::{Gossiper, Identity, Load};
 pub use message::{
     Ack, Body, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line, Message, Namesake, News,
     Piece, Push, Refusal, Sender, Syn, Window,

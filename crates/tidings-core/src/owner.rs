@@ -144,6 +144,9 @@ impl Refutation {
 impl Owner {
     /// The generation of a life that begins at `wall`, after the one that was saved.
     pub(crate) fn first_generation(saved: &Saved, wall: WallClock) -> Generation {
+        if flaw!(GenerationReused) && saved.generation > Generation(0) {
+            return saved.generation;
+        }
         Generation(wall.0.max(saved.generation.0.saturating_add(1)))
     }
 

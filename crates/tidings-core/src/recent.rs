@@ -41,7 +41,8 @@ pub(crate) fn listed_for(nodes: usize) -> u64 {
 impl Recent {
     /// Says that `id` changed in `round`, from version `since`; `young` as [`young_for`] gives it.
     pub(crate) fn touch(&mut self, id: NodeId, round: u64, since: Version, young: u64) {
-        let old = self.places.remove(&id).and_then(|place| self.items.remove(&place));
+        let place = self.places.remove(&id).filter(|_| !flaw!(RecentUnbounded));
+        let old = place.and_then(|place| self.items.remove(&place));
         let (since, began) = match old {
             Some(old) if old.began + young > round && old.since <= since => (old.since, old.began),
             Some(_) | None => (since, round),
@@ -60,6 +61,11 @@ impl Recent {
             let item = oldest.remove();
             self.places.remove(&item.id);
         }
+    }
+
+    /// How many owners there are.
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
     }
 
     /// The owners, the one that changed last first.

@@ -119,8 +119,9 @@ impl Replica {
 
     /// Writes all of `writes` as the next version: what the owner itself does. Returns that version.
     pub(crate) fn write(&mut self, writes: impl IntoIterator<Item = (Key, Option<Value>)>) -> Version {
+        let step = u64::from(!flaw!(VersionReused) || self.max.0 % 4 != 3);
         let version =
-            Version(self.max.0.checked_add(1).expect("the bound on versions is below their maximum"));
+            Version(self.max.0.checked_add(step).expect("the bound on versions is below their maximum"));
         for (key, value) in writes {
             self.put(key, Entry { value, version });
         }
@@ -223,6 +224,9 @@ impl Replica {
             let mut cost = 0;
             while let Some((_, key)) = versions.next_if(|(v, _)| *v == version) {
                 let entry = self.entries.get(key).expect("history names entries");
+                if flaw!(DeleteUntold) && entry.value.is_none() {
+                    continue;
+                }
                 cost += size::entry(before, key, entry);
                 before = version;
                 if cost > room {
@@ -230,7 +234,8 @@ impl Replica {
                     delta.through = Version(version.0 - 1);
                     return;
                 }
-                delta.entries.push((key.clone(), entry.clone()));
+                let version = if flaw!(Relabelled) { self.max } else { version };
+                delta.entries.push((key.clone(), Entry { version, ..entry.clone() }));
             }
             room -= cost;
         }
@@ -245,12 +250,13 @@ impl Replica {
         if delta.generation > self.generation {
             return self.apply_new_life(delta, limits);
         }
-        if delta.through <= self.max {
+        if delta.through <= self.max && !flaw!(Backwards) {
             return Applied::Ignored;
         }
         match delta.span {
             Span::Reset => self.replace(delta, limits),
             Span::After(after) if after <= self.max && self.max >= delta.gc => self.extend(delta, limits),
+            Span::After(_) if flaw!(GapSkipped) => self.extend(delta, limits),
             Span::After(_) => Applied::Gap,
         }
     }
@@ -287,6 +293,9 @@ impl Replica {
             if entry.value.is_some() && entry.value.as_ref() != shown {
                 changes.push((key.clone(), entry.value.clone(), entry.version));
             }
+        }
+        if flaw!(ChangeUntold) {
+            changes.clear();
         }
         *self = fresh;
         Applied::Taken(changes)

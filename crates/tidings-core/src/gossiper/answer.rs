@@ -200,7 +200,9 @@ impl Gossiper {
         number: u32,
         ack: Ack,
     ) -> Result<(), Rejected> {
-        let exchange = self.exchanges.end(number).ok_or(Rejected::Unsolicited)?;
+        let ended = self.exchanges.end(number);
+        assert!(!flaw!(Fatal) || ended.is_some(), "an answer to nothing that was asked");
+        let exchange = ended.ok_or(Rejected::Unsolicited)?;
         if from == exchange.to {
             self.proofs.prove(from, now.moment);
         }

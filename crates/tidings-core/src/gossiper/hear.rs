@@ -7,6 +7,7 @@ use crate::delta::Delta;
 use crate::event::EventKind;
 use crate::message::{HeadLine, Line, Sender};
 use crate::name::NodeId;
+use crate::replica::Limits;
 use crate::snapshot::Standing;
 use crate::time::Time;
 use crate::version::{Generation, Head, Heartbeat, Version};
@@ -77,6 +78,10 @@ impl Gossiper {
             } else if delta.owner == self.cluster.me() {
                 if let Some(who) = &delta.introduction {
                     self.hear_of_namesake(now, delta.generation, who.address);
+                }
+                if flaw!(Overwritten) {
+                    let limits = Limits { keys: self.config.max_keys, bytes: self.config.max_bytes };
+                    self.cluster.change_own(|own| drop(own.apply(delta, limits)));
                 }
                 self.hear_of_my_state(now, delta.generation, delta.through);
             } else {

@@ -244,7 +244,7 @@ impl Gossiper {
             let own = self.suspects.contains(&id);
             let Some(pulse) = self.pulse_mut(id) else { continue };
             let stale = pulse.suspicion.take_if(|s| !own && now.moment.since(s.fresh) > kept).is_some();
-            if stale || pulse.suspicion.is_none() {
+            if (stale || pulse.suspicion.is_none()) && !flaw!(Unforgotten) {
                 self.accused.remove(&id);
             }
         }

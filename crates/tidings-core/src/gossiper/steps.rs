@@ -70,7 +70,7 @@ impl Gossiper {
         // The addresses of an earlier life count until somebody live is known.
         let alone = live.is_empty() && !contacts.has_neighbours();
         let remembered = if alone { contacts.remembered() } else { &[] };
-        let seeds = contacts.seeds();
+        let seeds = if flaw!(SeedsForgotten) && !live.is_empty() { &[] } else { contacts.seeds() };
         let among = Standings {
             live: live.len(),
             unreachable: lost.len() + remembered.len(),

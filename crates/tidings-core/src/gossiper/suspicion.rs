@@ -26,7 +26,7 @@ impl Gossiper {
     pub(super) fn notice_pause(&mut self, now: Time) {
         let slept = now.moment.since(self.clock.next);
         self.clock.now = self.clock.now.max(now.moment);
-        if slept <= (self.config.interval / 2).max(Duration::from_millis(100)) {
+        if flaw!(SleepUnnoticed) || slept <= (self.config.interval / 2).max(Duration::from_millis(100)) {
             return;
         }
         self.clock.hold_until = now.moment + 2 * self.config.interval;
@@ -58,6 +58,11 @@ impl Gossiper {
         let Some(endpoint) = self.cluster.life_mut(id) else { return };
         let known = endpoint.head();
         if head <= known || head.generation > known.generation {
+            if flaw!(OldHeadsCount) && head == known {
+                endpoint.pulse.refresh(now.moment);
+                self.sign_of_life(now, id, now.moment, None);
+                return;
+            }
             if head.generation > known.generation {
                 let max = endpoint.replica.max_version();
                 self.cluster.touch(id, max);
@@ -95,13 +100,13 @@ impl Gossiper {
             self.tell_helpers(now, id, at, &suspicion);
         }
         // In a calm cluster nobody is accused or unreachable, and this is called for every head that comes in.
-        if !self.accused.is_empty() && self.suspicion(id).is_none() {
+        if !self.accused.is_empty() && self.suspicion(id).is_none() && !flaw!(Unforgotten) {
             self.accused.remove(&id);
             self.suspects.remove(&id);
         }
         let given_up = !self.liveness.unreachable().is_empty()
             && self.liveness.standing(id) == Some(Standing::Unreachable);
-        if given_up {
+        if given_up || flaw!(Returned) && self.liveness.standing(id) == Some(Standing::Departed) {
             self.revive(now, id);
         }
     }
@@ -110,7 +115,8 @@ impl Gossiper {
     /// silence allows, and than the attempts that it did not answer.
     fn revive(&mut self, now: Time, id: NodeId) {
         let phi = self.silence(id, now.moment).max(self.attempts(id));
-        if phi < self.config.threshold && self.liveness.enter(id, Standing::Live) {
+        let forgiven = phi < self.config.threshold && !flaw!(Unforgiven);
+        if forgiven && self.liveness.enter(id, Standing::Live) {
             self.look_again(id);
             self.say(now, id, EventKind::Live);
         }
@@ -250,7 +256,9 @@ impl Gossiper {
             suspicion.latest = suspicion.latest.max(sent);
         }
         suspicion.next = Some(now.moment + suspicion.wait.max(apart));
-        suspicion.wait = (suspicion.wait * 3 / 2).min(interval / 2);
+        if !flaw!(Obstinate) {
+            suspicion.wait = (suspicion.wait * 3 / 2).min(interval / 2);
+        }
         if self.liveness.standing(id) == Some(Standing::Live) {
             self.suspects.insert(id);
         }
@@ -273,13 +281,14 @@ impl Gossiper {
     /// what others may have made of them.
     pub(super) fn retry_of(&self, id: NodeId) -> Option<Moment> {
         let suspicion = self.suspicion(id).filter(|_| self.clock.retries > 0)?;
-        suspicion.next.filter(|_| suspicion.failed < MOST && self.is_tried(id))
+        let most = if flaw!(Obstinate) { u32::MAX } else { MOST };
+        suspicion.next.filter(|_| suspicion.failed < most && self.is_tried(id))
     }
 
     pub(super) fn retry_suspects(&mut self, now: Time) {
         for id in self.accused.clone() {
             if self.retry_of(id).is_some_and(|next| next <= now.moment) {
-                self.clock.retries -= 1;
+                self.clock.retries -= u32::from(!flaw!(Obstinate));
                 self.try_suspect(now, id, self.config.datagram);
             }
         }
@@ -315,6 +324,9 @@ impl Gossiper {
         let (silence, attempts) = (self.silence(id, now.moment), self.attempts(id));
         let phi = silence.max(attempts);
         // A billionth is what sums of floats may lack.
+        if flaw!(Unconvicted) && id.0.is_multiple_of(3) {
+            return;
+        }
         if phi < self.threshold(id) - 1e-9 || now.moment < self.clock.hold_until {
             return;
         }
@@ -330,7 +342,11 @@ impl Gossiper {
 
     /// A of `id`: what counts once the attempts are spread over the patience.
     pub(super) fn attempts(&self, id: NodeId) -> f64 {
-        let ripe = self.suspicion(id).filter(|suspicion| suspicion.is_ripe(self.config.patience()));
+        if flaw!(Hasty) && self.suspicion(id).is_some_and(|suspicion| suspicion.failed > 0) {
+            return f64::INFINITY;
+        }
+        let patience = if flaw!(LoneAccuser) { Duration::ZERO } else { self.config.patience() };
+        let ripe = self.suspicion(id).filter(|suspicion| suspicion.is_ripe(patience));
         ripe.map_or(0.0, |suspicion| suspicion.sum(self.odds.weight(), self.cap(id)))
     }
 
@@ -341,6 +357,9 @@ impl Gossiper {
     /// The most that one accuser's attempts may say of `id`, this node's own included: where there are others to ask, it
     /// takes several.
     pub(super) fn cap(&self, id: NodeId) -> f64 {
+        if flaw!(LoneAccuser) {
+            return f64::INFINITY;
+        }
         let accusers = u32::try_from(self.liveness.live().len().clamp(1, 4)).expect("at most four");
         (self.threshold(id) / f64::from(accusers)).max(2.0)
     }

@@ -182,12 +182,12 @@ impl Seal {
         if version != PROTOCOL_VERSION {
             return Err(WireError::Version(version));
         }
-        if frame.raw(4)? != self.tag {
+        if frame.raw(4)? != self.tag && !flaw!(AnyCluster) {
             return Err(WireError::Cluster);
         }
         let checksum = frame.raw(4)?;
         let sections = frame.raw(frame.len())?;
-        if checksum != self.checksum(head, sections) {
+        if checksum != self.checksum(head, sections) && !flaw!(AnyCluster) {
             return Err(WireError::Checksum);
         }
         if highest < version {

@@ -1,0 +1,97 @@
+//! Faults put into the protocol on purpose: a checker that finds nothing says something only if it finds these.
+//!
+//! Which one is there is said at run time, for a thread. Without the feature there are none, and no trace of them.
+
+#[cfg(feature = "planted")]
+macro_rules! flaw {
+    ($flaw:ident) => {
+        $crate::flaw::is_planted($crate::flaw::Flaw::$flaw)
+    };
+}
+
+#[cfg(not(feature = "planted"))]
+macro_rules! flaw {
+    ($flaw:ident) => {
+        false
+    };
+}
+
+#[cfg(feature = "planted")]
+pub(crate) use planted::is_planted;
+#[cfg(feature = "planted")]
+pub use planted::{Flaw, plant};
+
+#[cfg(feature = "planted")]
+mod planted {
+    use std::cell::Cell;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Flaw>> = const { Cell::new(None) };
+    }
+
+    /// A fault in the protocol, named by what it breaks.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Flaw {
+        /// S1: a relay stamps all that it passes on with the version that it tells up to.
+        Relabelled,
+        /// S2: a delta is taken also if it ends below what is known.
+        Backwards,
+        /// S3: an owner gives two of its writes the same version.
+        VersionReused,
+        /// S4: a tombstone is not passed on.
+        DeleteUntold,
+        /// S5: whoever departed is live again with any sign of life.
+        Returned,
+        /// S6: an owner takes what others say of its own state.
+        Overwritten,
+        /// S7: a delta is taken also if what it builds upon is missing.
+        GapSkipped,
+        /// S8: a message of another cluster is read like any.
+        AnyCluster,
+        /// S9: a generation is told before it is on disk, and is the saved one.
+        GenerationReused,
+        /// S10: an unexpected end of an exchange is fatal.
+        Fatal,
+        /// S11: a change that a reset brings is not told.
+        ChangeUntold,
+        /// L1: one owner in four is never passed on by others.
+        Withheld,
+        /// L2: whoever knows somebody never turns to a seed.
+        SeedsForgotten,
+        /// L3: whoever was convicted stays so.
+        Unforgiven,
+        /// L4: what is large goes first, and nothing beside it.
+        LargestFirst,
+        /// L5: what speaks against a node is kept after it answered.
+        Unforgotten,
+        /// F1: one node in three is never convicted.
+        Unconvicted,
+        /// F2: one unanswered attempt is as good as all.
+        Hasty,
+        /// F3: a node that slept does not notice.
+        SleepUnnoticed,
+        /// F4: a lone accuser is enough, at once.
+        LoneAccuser,
+        /// F5: a relayed head that is known is a sign of life.
+        OldHeadsCount,
+        /// B1: changes of an owner are put down anew each time.
+        RecentUnbounded,
+        /// B2: datagrams are filled beyond their size.
+        Oversized,
+        /// B3: a suspect is tried without end, as often at last as at first.
+        Obstinate,
+        /// B5: exchanges are never forgotten.
+        ExchangesKept,
+    }
+
+    /// Puts `flaw` into all that this thread does from now on, and takes out what was there.
+    pub fn plant(flaw: Option<Flaw>) {
+        PLANTED.set(flaw);
+    }
+
+    /// Whether `flaw` is there.
+    #[must_use]
+    pub(crate) fn is_planted(flaw: Flaw) -> bool {
+        PLANTED.get() == Some(flaw)
+    }
+}

@@ -1,0 +1,78 @@
+//! What a checker asks, who looks at every step whether promises are kept.
+
+use std::time::Duration;
+
+use super::Gossiper;
+use crate::name::NodeId;
+use crate::replica::Replica;
+use crate::snapshot::Standing;
+use crate::time::Moment;
+use crate::version::Head;
+
+/// What a node keeps beside the nodes' states: all of it is bounded, and goes when it has served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Exchanges that are not over, and for how long the oldest of them has not been.
+    pub exchanges: usize,
+    /// See `exchanges`.
+    pub oldest_exchange: Duration,
+    /// Nodes that there is evidence against, and those of whom it is told that they answered.
+    pub accused: usize,
+    /// See `accused`.
+    pub acquitted: usize,
+    /// Owners that changed here lately.
+    pub recent: usize,
+    /// Streams that this node opened.
+    pub fetching: usize,
+    /// Streams that other nodes opened.
+    pub serving: usize,
+    /// Messages, and events, that wait to be polled.
+    pub queued: usize,
+}
+
+impl Gossiper {
+    /// All nodes that are known, this one included.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = NodeId> {
+        self.cluster.endpoints().keys().copied()
+    }
+
+    /// This node's copy of the state of `id`; of its own, the state itself.
+    #[must_use]
+    pub fn replica(&self, id: NodeId) -> Option<&Replica> {
+        Some(&self.cluster.endpoint(id)?.replica)
+    }
+
+    /// The newest sign of life that is known of `id`.
+    #[must_use]
+    pub fn head(&self, id: NodeId) -> Option<Head> {
+        Some(self.cluster.endpoint(id)?.head())
+    }
+
+    /// What is believed of `id`; `None` of this node itself, and of one that is unknown.
+    #[must_use]
+    pub fn standing(&self, id: NodeId) -> Option<Standing> {
+        self.liveness.standing(id)
+    }
+
+    /// When silence alone will have convicted `id`, as things are now. It is no earlier than this node convicts anybody.
+    #[must_use]
+    pub fn silent_until(&self, id: NodeId) -> Option<Moment> {
+        let pulse = &self.cluster.endpoint(id)?.pulse;
+        Some(pulse.silent_until(self.threshold(id), self.floor()).max(self.clock.hold_until))
+    }
+
+    /// What is kept at `now` beside the nodes' states.
+    #[must_use]
+    pub fn load(&self, now: Moment) -> Load {
+        Load {
+            exchanges: self.exchanges.len(),
+            oldest_exchange: self.exchanges.oldest().map_or(Duration::ZERO, |sent| now.since(sent)),
+            accused: self.accused.len(),
+            acquitted: self.acquitted.len(),
+            recent: self.cluster.recent().len(),
+            fetching: self.streams.fetching.len(),
+            serving: self.streams.serving.len(),
+            queued: self.transmits.len() + self.events.len(),
+        }
+    }
+}

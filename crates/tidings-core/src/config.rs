@@ -135,7 +135,10 @@ impl Config {
     }
 
     /// Refuses what cannot work.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    ///
+    /// # Errors
+    /// Says what, and what would.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let cluster = &self.cluster;
         if cluster.is_empty() || cluster.len() > 64 || cluster.chars().any(char::is_control) {
             return Err(ConfigError::Cluster(cluster.clone()));

@@ -18,15 +18,21 @@
 //! assert!(took.is_some());
 //! ```
 
+pub mod checker;
+mod counts;
+mod life;
 mod machines;
 mod network;
 mod node;
+mod queue;
+pub mod scenario;
 mod simulation;
 mod streams;
+pub mod swarm;
 mod trace;
 mod warm;
 
-pub use network::{Network, Share, StreamFault};
+pub use counts::Counts;
+pub use network::{Links, Network, Rule, RuleId, Share, StreamFault, Trouble};
 pub use node::{Arrivals, Disk, Place};
 pub use simulation::Simulation;
-pub use trace::Counts;

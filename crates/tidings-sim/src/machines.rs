@@ -1,8 +1,10 @@
 //! What is done to the machines of a simulation.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use tidings_core::{Config, Gossiper, Key, Moment, NodeName, Seal, Value};
+use tidings_core::{Config, Gossiper, Key, Moment, NodeName, Seal, Time, Value, Version, WriteError};
 
 use crate::node::{Arrivals, Disk, Pause, Place, SimNode};
 use crate::simulation::Simulation;
@@ -18,10 +20,12 @@ impl Simulation {
         place
     }
 
-    fn add(&mut self, name: &str, config: Config, seeds: &[Place]) -> Place {
+    pub(crate) fn add(&mut self, name: &str, config: Config, seeds: &[Place]) -> Place {
         let place = Place(self.nodes.len());
+        let name = NodeName::new(name).expect("a simulated node has a proper name");
         self.nodes.push(SimNode {
-            name: NodeName::new(name).expect("a simulated node has a proper name"),
+            id: name.id(),
+            name,
             seal: Seal::new(&config.cluster),
             config,
             address: place.address(),
@@ -31,9 +35,14 @@ impl Simulation {
             neighbours: None,
             core: None,
             disk: None,
+            backups: VecDeque::new(),
             saving: None,
             disk_is_broken: false,
             skew: 0,
+            drift: 0,
+            work: Duration::ZERO,
+            busy_until: Moment::default(),
+            has_given_way: false,
             life: 0,
             wake: Moment::NEVER,
             paused: None,
@@ -55,6 +64,9 @@ impl Simulation {
         self.break_streams(place);
         let node = &mut self.nodes[place.0];
         (node.core, node.paused, node.saving) = (None, None, None);
+        if let Some(checker) = &mut self.checker {
+            checker.crashed(self.now, place);
+        }
     }
 
     /// Starts a crashed node again.
@@ -63,8 +75,9 @@ impl Simulation {
     /// If it runs.
     pub fn restart(&mut self, place: Place, disk: Disk) {
         assert!(!self.is_up(place), "a node that runs is not started again");
-        if disk == Disk::Lost {
-            self.nodes[place.0].disk = None;
+        let is_lost = self.nodes[place.0].find_disk(disk);
+        if let Some(checker) = self.checker.as_mut().filter(|_| is_lost) {
+            checker.lost_disk(place);
         }
         self.boot(place);
     }
@@ -72,6 +85,17 @@ impl Simulation {
     /// Sets a node's wall clock ahead of the world's, or behind it, by so many milliseconds.
     pub fn skew(&mut self, place: Place, milliseconds: i64) {
         self.nodes[place.0].skew = milliseconds;
+    }
+
+    /// Lets all clocks of a node run too fast by so many millionths, from its next start on.
+    pub fn drift(&mut self, place: Place, millionths: i32) {
+        self.nodes[place.0].drift = millionths;
+    }
+
+    /// Lets a node take `work` for each message, from now on: whatever comes meanwhile waits.
+    pub fn slow(&mut self, place: Place, work: Duration) {
+        self.trace.line(self.now, place, format_args!("slow {work:?}"));
+        self.nodes[place.0].work = work;
     }
 
     /// Lets all that a node saves fail from now on, or no longer.
@@ -83,14 +107,20 @@ impl Simulation {
     pub fn pause(&mut self, place: Place, arrivals: Arrivals) {
         self.trace.line(self.now, place, format_args!("pause"));
         self.nodes[place.0].paused.get_or_insert(Pause { arrivals, waiting: Vec::new() });
+        if let Some(checker) = &mut self.checker {
+            checker.paused(self.now, place);
+        }
     }
 
     /// Lets a paused node run again: it finds all datagrams that waited at once.
     pub fn resume(&mut self, place: Place) {
         self.trace.line(self.now, place, format_args!("resume"));
         let Some(Pause { waiting, .. }) = self.nodes[place.0].paused.take() else { return };
+        if let Some(checker) = &mut self.checker {
+            checker.resumed(self.now, place);
+        }
         for (from, bytes) in waiting {
-            self.arrive(place, from, &bytes);
+            self.arrive(place, from, bytes);
         }
         self.wake(place);
     }
@@ -110,7 +140,48 @@ impl Simulation {
     pub fn set_many(&mut self, place: Place, pairs: &[(&str, &str)]) {
         let pair = |(key, value): &(&str, &str)| (Key::new(key).expect("a proper key"), Value::from(value));
         let pairs: Vec<_> = pairs.iter().map(pair).collect();
-        self.tell(place, |core, now| core.set(now, pairs)).expect("the write is accepted");
+        self.try_set(place, pairs).expect("the write is accepted");
+    }
+
+    /// Sets keys of a node in one version.
+    ///
+    /// # Errors
+    /// The node refuses the write.
+    ///
+    /// # Panics
+    /// If it is down.
+    pub fn try_set(&mut self, place: Place, pairs: Vec<(Key, Value)>) -> Result<Version, WriteError> {
+        let write = pairs.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
+        self.write(place, write, |core, now| core.set(now, pairs))
+    }
+
+    /// Deletes a key of a node.
+    ///
+    /// # Errors
+    /// The node refuses the write: there is no such key.
+    ///
+    /// # Panics
+    /// If it is down.
+    pub fn try_delete(&mut self, place: Place, key: Key) -> Result<Version, WriteError> {
+        self.write(place, vec![(key.clone(), None)], |core, now| core.delete(now, key))
+    }
+
+    /// Lets a node write, as `command` says. A checker is told of the write before anybody can see it.
+    fn write(
+        &mut self,
+        place: Place,
+        write: Vec<(Key, Option<Value>)>,
+        command: impl FnOnce(&mut Gossiper, Time) -> Result<Version, WriteError>,
+    ) -> Result<Version, WriteError> {
+        let node = &mut self.nodes[place.0];
+        let now = node.time(self.now);
+        let written = command(node.core.as_mut().expect("the node is up"), now);
+        if let (Ok(version), Some(checker)) = (&written, &mut self.checker) {
+            checker.wrote(self.now, place, *version, write);
+        }
+        self.touch(place);
+        self.drain(place);
+        written
     }
 
     /// Lets a node announce that it leaves.
@@ -118,6 +189,9 @@ impl Simulation {
     /// # Panics
     /// If it is down.
     pub fn leave(&mut self, place: Place) {
+        if let Some(checker) = &mut self.checker {
+            checker.leaves(place);
+        }
         self.tell(place, Gossiper::leave);
     }
 
@@ -126,13 +200,12 @@ impl Simulation {
     /// # Panics
     /// If the node refuses, or is down.
     pub fn delete(&mut self, place: Place, key: &str) {
-        let key = Key::new(key).expect("a proper key");
-        self.tell(place, |core, now| core.delete(now, key)).expect("the delete is accepted");
+        self.try_delete(place, Key::new(key).expect("a proper key")).expect("the delete is accepted");
     }
 
     /// Puts a datagram in front of a node, as if it had just come from `from`.
     pub fn inject(&mut self, place: Place, from: SocketAddr, bytes: &[u8]) {
-        self.arrive(place, from, bytes);
+        self.arrive(place, from, bytes.to_vec());
     }
 
     /// Starts another machine with a copy of a node's disk, and its name.
@@ -154,7 +227,8 @@ impl Simulation {
         self.crash(one);
         self.crash(other);
         let addresses = [one, other].map(|place| self.nodes[place.0].address);
-        (self.nodes[one.0].address, self.nodes[other.0].address) = (addresses[1], addresses[0]);
+        self.move_to(one, addresses[1]);
+        self.move_to(other, addresses[0]);
         self.boot(one);
         self.boot(other);
     }
@@ -164,7 +238,9 @@ impl Simulation {
     /// # Panics
     /// If it runs, or the name is none.
     pub fn rename(&mut self, place: Place, name: &str) {
-        self.nodes[place.0].name = NodeName::new(name).expect("a simulated node has a proper name");
+        let node = &mut self.nodes[place.0];
+        node.name = NodeName::new(name).expect("a simulated node has a proper name");
+        node.id = node.name.id();
         self.restart(place, Disk::Lost);
     }
 
@@ -173,5 +249,24 @@ impl Simulation {
         self.crash(place);
         self.nodes[place.0].advertised = Some(address);
         self.boot(place);
+    }
+
+    /// Starts a node of another cluster at the address of one that is down.
+    ///
+    /// # Panics
+    /// If that one runs, or the name is none.
+    pub fn occupy(&mut self, place: Place, name: &str, config: Config, seeds: &[Place]) -> Place {
+        assert!(!self.is_up(place), "an address has one node");
+        let address = self.nodes[place.0].address;
+        let stranger = self.add(name, config, seeds);
+        self.move_to(stranger, address);
+        self.boot(stranger);
+        stranger
+    }
+
+    /// Gives a node its address back, where a stranger was that is down now.
+    pub fn reclaim(&mut self, place: Place) {
+        let address = self.nodes[place.0].address;
+        self.moved.insert(address, place);
     }
 }

@@ -1,18 +1,18 @@
 //! The world: one queue, one clock, one seed.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tidings_core::{
-    Event, Gossiper, Identity, Message, Moment, NodeName, Peer, Persist, Rng, Shown, Transmit,
-};
+use tidings_core::{Event, Gossiper, Moment, NodeId, NodeName, Rng, Shown};
 
+use crate::checker::Checker;
+use crate::counts::Counts;
 use crate::network::Network;
-use crate::node::{Arrivals, Pause, Place, SimNode};
-use crate::streams::{End, StreamHappening, Streams};
-use crate::trace::{Counts, Trace};
+use crate::node::{Place, SimNode};
+use crate::queue::{Queue, What};
+use crate::streams::Streams;
+use crate::trace::Trace;
 
 /// A cluster in virtual time.
 #[derive(Debug)]
@@ -21,31 +21,17 @@ pub struct Simulation {
     pub network: Network,
     pub(crate) rng: Rng,
     pub(crate) now: Moment,
-    queue: BinaryHeap<Reverse<Happening>>,
-    sequence: u64,
+    queue: Queue,
     pub(crate) nodes: Vec<SimNode>,
+    /// Who is where another node was before.
+    pub(crate) moved: BTreeMap<SocketAddr, Place>,
     pub(crate) counts: Counts,
     pub(crate) streams: Streams,
     pub(crate) trace: Trace,
+    /// Whoever looks at every step, if anybody does.
+    pub(crate) checker: Option<Box<Checker>>,
     /// The nodes that something happened to since somebody looked.
     touched: BTreeSet<Place>,
-}
-
-/// Something that will happen to a node. Ordered by time, then by the order in which it was put in.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Happening {
-    at: Moment,
-    sequence: u64,
-    to: Place,
-    what: What,
-}
-
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum What {
-    Arrival { from: SocketAddr, bytes: Vec<u8> },
-    Stream { end: End, what: StreamHappening },
-    Saved { life: u32 },
-    Wake { life: u32 },
 }
 
 impl Simulation {
@@ -56,25 +42,33 @@ impl Simulation {
             network: Network::default(),
             rng: Rng::new(seed),
             now: Moment::default(),
-            queue: BinaryHeap::new(),
-            sequence: 0,
+            queue: Queue::default(),
             nodes: Vec::new(),
+            moved: BTreeMap::new(),
             counts: Counts::default(),
             streams: Streams::default(),
             trace: Trace::default(),
+            checker: None,
             touched: BTreeSet::new(),
         }
     }
 
     /// Keeps a trace from now on.
     pub fn keep_trace(&mut self) {
-        self.trace.0.get_or_insert_default();
+        self.trace.text.get_or_insert_default();
     }
 
     /// The trace: a line for each datagram sent, each event and each crash, if it was kept.
     #[must_use]
     pub fn trace(&self) -> &str {
-        self.trace.0.as_deref().unwrap_or_default()
+        self.trace.text.as_deref().unwrap_or_default()
+    }
+
+    /// All that happened so far, in a word: each datagram with its bytes, each event, each crash. Two runs with the same one
+    /// were the same.
+    #[must_use]
+    pub fn trace_hash(&self) -> u64 {
+        self.trace.hash()
     }
 
     /// What time it is, from zero on.
@@ -111,11 +105,14 @@ impl Simulation {
 
     /// Which node is at `address`.
     pub(crate) fn at(&self, address: SocketAddr) -> Option<Place> {
-        let usual = Place::usual_at(address).filter(|&place| place.0 < self.nodes.len())?;
-        if self.nodes[usual.0].address == address {
-            return Some(usual);
-        }
-        (0..self.nodes.len()).map(Place).find(|place| self.nodes[place.0].address == address)
+        let moved = if self.moved.is_empty() { None } else { self.moved.get(&address).copied() };
+        moved.or_else(|| Place::usual_at(address).filter(|&place| place.0 < self.nodes.len()))
+    }
+
+    /// Moves a node to `address`, in the place of whoever was there.
+    pub(crate) fn move_to(&mut self, place: Place, address: SocketAddr) {
+        self.nodes[place.0].address = address;
+        self.moved.insert(address, place);
     }
 
     /// How many bytes of datagrams came in at a node's address, whatever it made of them.
@@ -137,6 +134,11 @@ impl Simulation {
     #[must_use]
     pub fn is_up(&self, place: Place) -> bool {
         self.nodes[place.0].core.is_some()
+    }
+
+    /// A node's id.
+    pub(crate) fn id(&self, place: Place) -> NodeId {
+        self.nodes[place.0].id
     }
 
     /// A node's name.
@@ -219,20 +221,20 @@ impl Simulation {
         }
     }
 
-    /// Lets the next thing happen, if it does before `end`.
+    /// Lets the next thing happen, if it does by `end`. Nothing more does once a promise is broken.
     fn step(&mut self, end: Moment) -> bool {
-        if self.queue.peek().is_none_or(|Reverse(next)| next.at > end) {
+        if self.checker.as_ref().is_some_and(|checker| checker.broken().is_some()) {
             return false;
         }
-        let Some(Reverse(Happening { at, to, what, .. })) = self.queue.pop() else { return false };
+        let Some((at, to, what)) = self.queue.pop(end) else { return false };
         self.now = at;
+        if let Some(later) = self.busy(to, &what) {
+            self.put(later, to, what);
+            return true;
+        }
         self.touched.insert(to);
         match what {
-            What::Arrival { from, bytes } => self.arrive(to, from, &bytes),
-            // What goes over streams waits for whoever is paused.
-            What::Stream { .. } if self.nodes[to.0].paused.is_some() => {
-                self.put(at + SimNode::PATIENCE, to, what);
-            }
+            What::Arrival { from, bytes } => self.arrive(to, from, bytes),
             What::Stream { end, what } => self.stream_happens(to, end, what),
             What::Saved { life } if self.nodes[to.0].life == life => self.saved(to),
             What::Wake { life } if self.nodes[to.0].life == life && self.nodes[to.0].wake == at => {
@@ -244,137 +246,40 @@ impl Simulation {
         true
     }
 
-    pub(crate) fn boot(&mut self, place: Place) {
-        self.trace.line(self.now, place, format_args!("start"));
-        let rng_seed = self.rng.word();
-        let now = self.now;
-        let addresses: Vec<SocketAddr> = self.nodes.iter().map(|node| node.address).collect();
+    /// Until when `what` waits for a node that is busy, or paused.
+    fn busy(&mut self, place: Place, what: &What) -> Option<Moment> {
         let node = &mut self.nodes[place.0];
-        node.life += 1;
-        let saved = node.disk.clone();
-        let address = node.advertised.unwrap_or(node.address);
-        let me = Identity { name: node.name.clone(), address, saved };
-        let core = Gossiper::new(node.config.clone(), me, rng_seed, node.time(now));
-        let mut core = core.expect("the configuration works");
-        let addresses = |places: &[Place]| {
-            places
-                .iter()
-                .map(|&place| addresses.get(place.0).copied().unwrap_or_else(|| place.address()))
-                .collect()
-        };
-        core.handle_seeds(node.time(now), addresses(&node.seeds));
-        if let Some(neighbours) = &node.neighbours {
-            core.handle_neighbours(node.time(now), addresses(neighbours));
+        // What goes over streams waits for whoever is paused.
+        if node.paused.is_some() && matches!(what, What::Stream { .. }) {
+            return Some(self.now + SimNode::PATIENCE);
         }
-        node.core = Some(core);
-        node.wake = Moment::NEVER;
-        self.drain(place);
-    }
-
-    pub(crate) fn wake(&mut self, place: Place) {
-        if self.nodes[place.0].paused.is_none() && self.is_up(place) {
-            self.tell(place, Gossiper::handle_timeout);
+        if node.work.is_zero() || matches!(what, What::Saved { .. }) {
+            return None;
         }
-    }
-
-    /// The disk has done what it was asked to; a paused node hears of it when it runs again.
-    fn saved(&mut self, place: Place) {
-        let node = &mut self.nodes[place.0];
-        let Some(Persist { mark, saved }) = node.saving.take() else { return };
-        if node.disk_is_broken {
-            return self.tell(place, |core, now| core.handle_persist_failed(now, mark));
-        }
-        node.disk = Some(saved);
-        self.tell(place, |core, now| core.handle_persisted(now, mark));
-    }
-
-    pub(crate) fn arrive(&mut self, place: Place, from: SocketAddr, bytes: &[u8]) {
-        let node = &mut self.nodes[place.0];
-        node.received += bytes.len() as u64;
-        match &mut node.paused {
-            Some(Pause { arrivals: Arrivals::Wait, waiting }) => return waiting.push((from, bytes.to_vec())),
-            Some(Pause { arrivals: Arrivals::AreLost, .. }) => return,
-            None => {}
-        }
-        if node.core.is_none() {
-            return;
-        }
-        match node.seal.decode(bytes) {
-            Ok(message) => {
-                let peer = Peer::Datagram { from, len: bytes.len() };
-                let heard = self.tell(place, |core, now| core.handle_message(now, peer, message));
-                self.counts.refused += u64::from(heard.is_err());
+        if node.busy_until > self.now {
+            if let What::Wake { life } = what
+                && *life == node.life
+                && node.wake == self.now
+            {
+                node.wake = node.busy_until;
             }
-            Err(_) => self.counts.refused += 1,
+            return Some(node.busy_until);
         }
-    }
-
-    /// Tells a core something, and does all that it says then.
-    pub(crate) fn tell<T>(
-        &mut self,
-        place: Place,
-        something: impl FnOnce(&mut Gossiper, tidings_core::Time) -> T,
-    ) -> T {
-        let node = &mut self.nodes[place.0];
-        let now = node.time(self.now);
-        let result = something(node.core.as_mut().expect("the node is up"), now);
-        self.touched.insert(place);
-        self.drain(place);
-        result
-    }
-
-    fn drain(&mut self, place: Place) {
-        let now = self.now;
-        loop {
-            let node = &mut self.nodes[place.0];
-            let Some(core) = &mut node.core else { return };
-            if let Some(event) = core.poll_event() {
-                self.trace.line(now, place, format_args!("{} {:?}", event.node, event.kind));
-                node.events.push((now, event));
-            } else if let Some(persist) = core.poll_persist() {
-                node.saving = Some(persist);
-                let what = What::Saved { life: node.life };
-                self.put(now + SimNode::SAVING, place, what);
-            } else if let Some(sent) = core.poll_transmit() {
-                match sent {
-                    Transmit::Datagram { to, message } => self.send(place, to, &message),
-                    Transmit::Open { stream, to } => self.open_stream(place, stream, to),
-                    Transmit::Frame { stream, message } => self.send_frame(place, stream, &message),
-                    Transmit::Close { stream } => self.close_stream(place, stream),
-                }
-            } else {
-                break;
-            }
+        if !matches!(what, What::Wake { .. }) {
+            node.busy_until = self.now + node.work;
         }
-        let node = &mut self.nodes[place.0];
-        let wake = node.core.as_ref().map_or(Moment::NEVER, Gossiper::poll_timeout).max(now);
-        if wake != node.wake && wake < Moment::NEVER {
-            node.wake = wake;
-            let what = What::Wake { life: node.life };
-            self.put(wake, place, what);
+        if let Some(checker) = &mut self.checker {
+            checker.is_away(self.now, place);
         }
-    }
-
-    fn send(&mut self, from: Place, to: SocketAddr, message: &Message) {
-        let node = &self.nodes[from.0];
-        let bytes = node.seal.encode(message);
-        assert!(bytes.len() <= node.config.datagram, "a datagram of {} bytes", bytes.len());
-        self.counts.sent(message, bytes.len());
-        let Some(to) = self.at(to) else { return };
-        let arrivals = self.network.arrivals(&mut self.rng, from, to);
-        self.trace.line(
-            self.now,
-            from,
-            format_args!("-> {} {} bytes, {} arrive", to.0, bytes.len(), arrivals.len()),
-        );
-        for after in arrivals {
-            let what = What::Arrival { from: self.address(from), bytes: bytes.clone() };
-            self.put(self.now + after, to, what);
-        }
+        None
     }
 
     pub(crate) fn put(&mut self, at: Moment, to: Place, what: What) {
-        self.queue.push(Reverse(Happening { at, sequence: self.sequence, to, what }));
-        self.sequence += 1;
+        self.queue.put(at, to, what);
+    }
+
+    /// Something happened to a node: whoever waits for that looks at it.
+    pub(crate) fn touch(&mut self, place: Place) {
+        self.touched.insert(place);
     }
 }

@@ -8,7 +8,8 @@ use tidings_core::{Gossiper, Message, Moment, Peer, StreamEnd, StreamId};
 
 use crate::network::StreamFault;
 use crate::node::Place;
-use crate::simulation::{Simulation, What};
+use crate::queue::What;
+use crate::simulation::Simulation;
 
 /// One end of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +65,8 @@ impl Simulation {
         self.streams.links.insert(by, Link::default());
         let at = self.travel();
         let known = self.at(to);
-        let Some(to) = known.filter(|_| self.network.streams != StreamFault::Refused) else {
+        let refused = |to: &Place| self.network.stream_fault(place, *to) == StreamFault::Refused;
+        let Some(to) = known.filter(|to| !refused(to)) else {
             return self.happens(at, by, StreamHappening::Closed(StreamEnd::Refused));
         };
         if !self.network.is_cut(place, to) {
@@ -74,8 +76,12 @@ impl Simulation {
 
     /// `place` sends `message` on a stream.
     pub(crate) fn send_frame(&mut self, place: Place, stream: StreamId, message: &Message) {
-        let bytes = self.nodes[place.0].seal.encode(message);
+        let node = &self.nodes[place.0];
+        let bytes = node.seal.encode(message);
         self.counts.frame(message, bytes.len());
+        if let Some(checker) = &mut self.checker {
+            checker.sends_frame(self.now, place, node, message, bytes.len());
+        }
         let end = self.end(place, stream);
         let Some(link) = self.streams.links.get_mut(&end) else { return };
         match link.other {
@@ -86,9 +92,9 @@ impl Simulation {
 
     fn send_bytes(&mut self, end: End, bytes: Vec<u8>) {
         let arrival = self.travel();
-        let fault = self.network.streams;
         let Some(link) = self.streams.links.get_mut(&end) else { return };
         let Some(other) = link.other else { return };
+        let fault = self.network.stream_fault(end.place, other.place);
         link.frames += 1;
         let slow = if let StreamFault::Slow(span) = fault { span } else { std::time::Duration::ZERO };
         link.last = link.last.max(arrival) + slow;
@@ -178,7 +184,6 @@ impl Simulation {
             });
         };
         let peer = Peer::Stream { stream: end.stream, len: bytes.len() };
-        let heard = self.tell(end.place, |core, now| core.handle_message(now, peer, message));
-        self.counts.refused += u64::from(heard.is_err());
+        self.hear(end.place, peer, message);
     }
 }

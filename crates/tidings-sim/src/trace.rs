@@ -1,143 +1,70 @@
-//! What happened, for the eye and for comparison; and how much of it.
+//! What happened: a word that two runs can be compared by, and the story for the eye.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write};
 
-use tidings_core::{Body, Delta, Message, Moment};
+use tidings_core::Moment;
 
 use crate::node::Place;
 
-/// How much went over the simulated network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Messages that began an exchange.
-    pub syns: u64,
-    /// Messages that answered one.
-    pub acks: u64,
-    /// Messages that ended one.
-    pub ack2s: u64,
-    /// Messages that refused one.
-    pub refusals: u64,
-    /// Messages that asked for help with a suspect, or answered that.
-    pub help: u64,
-    /// Messages that told what is new, unasked.
-    pub pushes: u64,
-    /// Messages about pieces of what no datagram carries.
-    pub pieces: u64,
-    /// Messages that asked who uses a name, or answered that.
-    pub whos: u64,
-    /// Streams opened, messages on them, and the bytes of these.
-    pub streams: u64,
-    /// See `streams`.
-    pub frames: u64,
-    /// See `streams`.
-    pub stream_bytes: u64,
-    /// The bytes of all datagrams.
-    pub bytes: u64,
-    /// The entries in their deltas: the copies of values.
-    pub entries: u64,
-    /// The size of the largest.
-    pub largest: usize,
-    /// Messages that a decoder or a core refused.
-    pub refused: u64,
-}
-
-impl Counts {
-    /// All datagrams.
-    #[must_use]
-    pub fn messages(&self) -> u64 {
-        let exchanges = self.syns + self.acks + self.ack2s + self.refusals;
-        exchanges + self.pushes + self.help + self.pieces + self.whos
-    }
-
-    pub(crate) fn sent(&mut self, message: &Message, bytes: usize) {
-        let deltas = match &message.body {
-            Body::Syn(_) => {
-                self.syns += 1;
-                &[][..]
-            }
-            Body::Ack(ack) => {
-                self.acks += 1;
-                &ack.deltas
-            }
-            Body::Ack2(news) => {
-                self.ack2s += 1;
-                &news.deltas
-            }
-            Body::Push(push) => {
-                self.pushes += 1;
-                &push.deltas
-            }
-            Body::Fetch(_) => &[],
-            Body::FetchPieces(_) | Body::Piece(_) => {
-                self.pieces += 1;
-                &[]
-            }
-            Body::Who(_) | Body::Namesake(_) => {
-                self.whos += 1;
-                &[]
-            }
-            Body::Refusal(_) => {
-                self.refusals += 1;
-                &[]
-            }
-            Body::Help(_) | Body::Report(_) => {
-                self.help += 1;
-                &[]
-            }
-        };
-        self.entries += entries(deltas);
-        self.bytes += bytes as u64;
-        self.largest = self.largest.max(bytes);
-    }
-}
-
-impl std::ops::Sub for Counts {
-    type Output = Self;
-
-    /// What came after `before`; the largest of all stays.
-    fn sub(self, before: Self) -> Self {
-        Self {
-            syns: self.syns - before.syns,
-            acks: self.acks - before.acks,
-            ack2s: self.ack2s - before.ack2s,
-            refusals: self.refusals - before.refusals,
-            help: self.help - before.help,
-            pushes: self.pushes - before.pushes,
-            pieces: self.pieces - before.pieces,
-            whos: self.whos - before.whos,
-            streams: self.streams - before.streams,
-            frames: self.frames - before.frames,
-            stream_bytes: self.stream_bytes - before.stream_bytes,
-            bytes: self.bytes - before.bytes,
-            entries: self.entries - before.entries,
-            largest: self.largest,
-            refused: self.refused - before.refused,
-        }
-    }
-}
-
-impl Counts {
-    pub(crate) fn frame(&mut self, message: &Message, bytes: usize) {
-        self.frames += 1;
-        self.stream_bytes += bytes as u64;
-        if let Body::Ack2(news) = &message.body {
-            self.entries += entries(&news.deltas);
-        }
-    }
-}
-
-fn entries(deltas: &[Delta]) -> u64 {
-    deltas.iter().map(|delta| delta.entries.len() as u64).sum()
-}
-
-/// The story of a run, a line for each happening, if anybody wants it.
+/// What happened in a run.
 #[derive(Debug, Default)]
-pub(crate) struct Trace(pub(crate) Option<String>);
+pub(crate) struct Trace {
+    /// All of it in a word.
+    hash: u64,
+    /// A line for each happening, if anybody wants it.
+    pub(crate) text: Option<String>,
+}
 
 impl Trace {
-    pub(crate) fn line(&mut self, now: Moment, place: Place, what: std::fmt::Arguments<'_>) {
-        if let Some(text) = &mut self.0 {
-            writeln!(text, "{:>12} {:>4} {what}", now.as_micros(), place.0).expect("a string takes all");
+    /// All that happened, in a word: equal for two runs, they were the same.
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Something that happened often: numbers say what it was, and `line` tells it to people.
+    pub(crate) fn note<const N: usize>(
+        &mut self,
+        now: Moment,
+        place: Place,
+        what: [u64; N],
+        line: fmt::Arguments<'_>,
+    ) {
+        self.fold(now.as_micros().cast_unsigned());
+        self.fold(place.0 as u64);
+        what.into_iter().for_each(|word| self.fold(word));
+        self.tell(now, place, line);
+    }
+
+    /// Something that happens rarely: its line says all.
+    pub(crate) fn line(&mut self, now: Moment, place: Place, line: fmt::Arguments<'_>) {
+        self.fold(now.as_micros().cast_unsigned());
+        self.fold(place.0 as u64);
+        let mut fold = Fold(self);
+        fold.write_fmt(line).expect("nothing is written anywhere");
+        self.tell(now, place, line);
+    }
+
+    fn tell(&mut self, now: Moment, place: Place, line: fmt::Arguments<'_>) {
+        if let Some(text) = &mut self.text {
+            writeln!(text, "{:>12} {:>4} {line}", now.as_micros(), place.0).expect("a string takes all");
         }
+    }
+
+    /// An odd multiplier spreads every bit upwards, the rotation brings it down again.
+    fn fold(&mut self, word: u64) {
+        self.hash = (self.hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+}
+
+/// Folds what is written into a trace.
+struct Fold<'a>(&'a mut Trace);
+
+impl Write for Fold<'_> {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for chunk in part.as_bytes().chunks(8) {
+            let word = chunk.iter().fold(chunk.len() as u64, |word, &byte| word << 8 | u64::from(byte));
+            self.0.fold(word);
+        }
+        Ok(())
     }
 }

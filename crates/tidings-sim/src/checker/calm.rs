@@ -1,0 +1,210 @@
+//! What must come true once nothing goes wrong any more: L1 to L5, F1, B3.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tidings_core::{Moment, NodeId, Standing, Version};
+
+use super::{Checker, Promise};
+use crate::node::Place;
+use crate::simulation::Simulation;
+
+/// Somebody writes much.
+#[derive(Debug)]
+pub(crate) struct Load {
+    /// Within what time all of `places` must have what one of `light` writes.
+    pub span: Duration,
+    pub places: BTreeSet<Place>,
+    pub light: BTreeSet<NodeId>,
+}
+
+/// A write that must be everywhere by `deadline`.
+#[derive(Debug)]
+pub(super) struct Urgent {
+    deadline: Moment,
+    missing: BTreeSet<Place>,
+}
+
+/// For how many intervals the calm lasts once all has come true: evidence is kept for ten after the last attempt, and what is
+/// recent for twice as long as news spreads.
+const SETTLING: u32 = 60;
+/// How many intervals a start may take beside, with the search for another process of the name.
+const START: u32 = 12;
+
+/// R(n): within how many intervals all that run are equal: three times what an epidemic takes, log2 n + ln n.
+pub(crate) fn rounds(nodes: usize) -> u32 {
+    let n = f64::from(u32::try_from(nodes.max(2)).unwrap_or(u32::MAX));
+    // Rounded up to a whole number from a table of exact powers: no library decides.
+    let (mut log2, mut ln, mut power) = (0_u32, 0_u32, 1.0);
+    while power < n {
+        power *= 2.0;
+        log2 += 1;
+    }
+    power = 1.0;
+    while power < n {
+        power *= std::f64::consts::E;
+        ln += 1;
+    }
+    3 * (log2 + ln)
+}
+
+impl Checker {
+    /// From now on somebody writes much; or no longer.
+    pub(crate) fn expect_load(&mut self, load: Option<Load>) {
+        self.load = load;
+    }
+
+    /// `owner` wrote something: if it is one of those who write little, it must be everywhere soon.
+    pub(super) fn expect_soon(&mut self, now: Moment, owner: NodeId, version: Version) {
+        if let Some(load) = self.load.as_ref().filter(|load| load.light.contains(&owner)) {
+            let urgent = Urgent { deadline: now + load.span, missing: load.places.clone() };
+            self.urgent.insert((owner, version), urgent);
+        }
+    }
+
+    /// A node holds what `owner` wrote up to `version`.
+    pub(super) fn arrived(&mut self, place: Place, owner: NodeId, version: Version) {
+        if !self.urgent.is_empty() {
+            for (_, urgent) in self.urgent.range_mut((owner, Version(0))..=(owner, version)) {
+                urgent.missing.remove(&place);
+            }
+        }
+    }
+
+    pub(super) fn look_at_urgent(&mut self, now: Moment) {
+        self.urgent.retain(|_, urgent| !urgent.missing.is_empty());
+        let overdue = self.urgent.iter().find(|(_, urgent)| urgent.deadline < now);
+        if let Some((&(owner, version), urgent)) = overdue {
+            let (name, place) = (self.name(owner), urgent.missing.first().copied());
+            let what = format_args!("still lacks version {version} of {name}, which writes little");
+            self.break_promise(Promise::L4, now, place, what);
+        }
+    }
+}
+
+impl Simulation {
+    /// Nothing goes wrong any more: lets time pass, and looks whether all comes true. `down` are the names of nodes that do
+    /// not run, and `slowness` says how much longer news takes than where everybody knows everybody.
+    pub(crate) fn calm(&mut self, down: &BTreeSet<NodeId>, slowness: u32) {
+        let running = self.running();
+        let Some(&first) = running.first() else { return };
+        let interval = self.nodes[first.0].config.interval;
+        let limit = rounds(running.len()) * slowness + 4;
+        let mut found = None;
+        for _ in 0..limit + START {
+            self.run(interval);
+            self.end_the_superfluous();
+            found = self.not_yet_true();
+            if found.is_none() {
+                break;
+            }
+        }
+        if let Some((promise, place, what)) = found {
+            self.break_promise(promise, place, format_args!("{what}, after {limit} calm intervals"));
+        }
+        if let Some(checker) = &mut self.checker {
+            checker.forget_rates();
+        }
+        for _ in 0..SETTLING {
+            self.run(interval);
+            self.look_at_the_dead(down, interval);
+        }
+        self.look_at_the_end(down);
+    }
+
+    /// All that run, and did not give way to another one of their name.
+    fn running(&self) -> Vec<Place> {
+        self.places().into_iter().filter(|&place| self.is_up(place)).collect()
+    }
+
+    /// Ends those that gave way to another one of their name, as their processes would.
+    pub(crate) fn end_the_superfluous(&mut self) {
+        for place in self.running() {
+            let gives_way = self.core(place).conflict().is_some();
+            if gives_way || self.core(place).has_left() {
+                self.crash(place);
+                self.nodes[place.0].has_given_way = gives_way;
+            }
+        }
+    }
+
+    fn break_promise(
+        &mut self,
+        promise: Promise,
+        place: impl Into<Option<Place>>,
+        what: std::fmt::Arguments<'_>,
+    ) {
+        let now = self.now;
+        if let Some(checker) = &mut self.checker {
+            checker.break_promise(promise, now, place, what);
+        }
+    }
+
+    /// What should come true, and is not: that all that run know each other (L2), believe each other live (L3), and hold
+    /// the same (L1).
+    fn not_yet_true(&self) -> Option<(Promise, Place, String)> {
+        let running = self.running();
+        for &place in &running {
+            let core = self.core(place);
+            if !core.has_begun() {
+                return Some((Promise::L2, place, "has not begun".to_owned()));
+            }
+            for &other in running.iter().filter(|&&other| self.name(other) != self.name(place)) {
+                let name = self.name(other);
+                match core.standing(self.id(other)) {
+                    Some(Standing::Live) => {}
+                    None => return Some((Promise::L2, place, format!("does not know {name}"))),
+                    Some(standing) => {
+                        return Some((Promise::L3, place, format!("takes {name} for {standing}")));
+                    }
+                }
+            }
+        }
+        let digest = running.first().map(|&place| self.core(place).digest());
+        let differs = running.iter().find(|&&place| Some(self.core(place).digest()) != digest);
+        differs.map(|&place| {
+            (Promise::L1, place, format!("does not hold the same as {}", self.name(running[0])))
+        })
+    }
+
+    /// F1: nobody takes a node for live any more that is down.
+    fn look_at_the_dead(&mut self, down: &BTreeSet<NodeId>, interval: Duration) {
+        for place in self.running() {
+            let node = &self.nodes[place.0];
+            let Some(core) = &node.core else { continue };
+            let now = node.moment(self.now);
+            let overdue = |id: &&NodeId| {
+                core.standing(**id) == Some(Standing::Live)
+                    && core.silent_until(**id).is_some_and(|at| at + 3 * interval < now)
+            };
+            if let Some(&id) = down.iter().find(overdue) {
+                self.break_promise(Promise::F1, place, format_args!("takes {id:?} for live, which is down"));
+            }
+        }
+    }
+
+    fn look_at_the_end(&mut self, down: &BTreeSet<NodeId>) {
+        if let Some((promise, place, what)) = self.not_yet_true() {
+            self.break_promise(promise, place, format_args!("{what} at the end of the calm"));
+        }
+        for place in self.running() {
+            let node = &self.nodes[place.0];
+            let Some(core) = &node.core else { continue };
+            let load = core.load(node.moment(self.now));
+            let soft = load.accused + load.acquitted + load.recent + load.fetching + load.serving;
+            let lives = down.iter().find(|&&id| core.standing(id) == Some(Standing::Live));
+            let rounds = u32::try_from(node.config.fanout).unwrap_or(u32::MAX) + 2;
+            if let Some(&id) = lives {
+                self.break_promise(Promise::F1, place, format_args!("takes {id:?} for live, which is down"));
+            }
+            if soft > 0 {
+                self.break_promise(Promise::L5, place, format_args!("keeps {load:?} after the calm"));
+            }
+            let now = self.now;
+            if let Some(checker) = &mut self.checker {
+                checker.look_at_rate(now, place, 3 * rounds * SETTLING);
+                checker.look_at_all(now, place, &self.nodes[place.0]);
+            }
+        }
+    }
+}

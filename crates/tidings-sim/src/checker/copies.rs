@@ -1,0 +1,224 @@
+//! What nodes hold of others, and what they tell of it: S1, S2, S4, S7, S8, S11.
+
+use std::collections::BTreeMap;
+
+use tidings_core::{
+    Body, Event, EventKind, Generation, Gossiper, Head, Key, Message, Moment, NodeId, Replica, Span,
+    Standing, Value, Version,
+};
+
+use super::ghost::Life;
+use super::{Checker, Promise};
+use crate::node::Place;
+
+/// What a node was seen to hold and to say of another one, or of itself.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// How far its copy had come.
+    at: (Generation, Version),
+    /// What its events say that is shown, and since which write of which life.
+    shown: BTreeMap<Key, (Generation, Version, Value)>,
+    /// What its events say that it believes.
+    pub standing: Option<Standing>,
+    /// Where the other one was when it was convicted, and whether it was heard of since, by its own word or an answer.
+    pub convicted_at: Option<Head>,
+    pub was_heard: bool,
+    /// When it was convicted of late.
+    pub convictions: Vec<Moment>,
+    /// The life in which it departed.
+    pub departed: Option<Generation>,
+}
+
+impl Checker {
+    /// A node is about to be told `message`.
+    pub(crate) fn hears(&mut self, place: Place, message: &Message) {
+        let answered = match &message.body {
+            Body::Syn(syn) => syn.evidence.as_slice(),
+            Body::Ack(ack) => &ack.evidence,
+            Body::Push(push) => &push.evidence,
+            Body::Report(evidence) | Body::Help(evidence) => std::slice::from_ref(evidence),
+            Body::Ack2(_) | Body::Fetch(_) | Body::FetchPieces(_) | Body::Piece(_) => &[],
+            Body::Who(_) | Body::Namesake(_) | Body::Refusal(_) => &[],
+        };
+        let deltas = match &message.body {
+            Body::Ack(ack) => ack.deltas.as_slice(),
+            Body::Ack2(news) => &news.deltas,
+            Body::Push(push) => &push.deltas,
+            Body::Syn(_) | Body::Report(_) | Body::Help(_) | Body::Fetch(_) | Body::FetchPieces(_) => &[],
+            Body::Piece(_) | Body::Who(_) | Body::Namesake(_) | Body::Refusal(_) => &[],
+        };
+        for delta in deltas {
+            self.count_if("cuts", delta.through < delta.max);
+            self.count_if("resets", delta.span == Span::Reset);
+        }
+        let view = self.view(place);
+        let answered = answered.iter().filter(|evidence| evidence.accusers.is_empty());
+        for id in answered.map(|evidence| evidence.head.id).chain([message.sender.id]) {
+            if let Some(seen) = view.seen.get_mut(&id).filter(|seen| seen.convicted_at.is_some()) {
+                seen.was_heard = true;
+            }
+        }
+        view.touched.extend(deltas.iter().map(|delta| delta.owner));
+        if let Body::Piece(piece) = &message.body {
+            view.touched.push(piece.line.id);
+        }
+        view.own_touched |= deltas.iter().any(|delta| Some(delta.owner) == view.me);
+    }
+
+    fn count_if(&mut self, what: &'static str, happened: bool) {
+        if happened {
+            self.count(what);
+        }
+    }
+
+    /// A node holds something of `id`, and may hold more than before.
+    pub(super) fn look_at_copy(&mut self, now: Moment, place: Place, core: &Gossiper, id: NodeId) {
+        let Some(replica) = core.replica(id) else { return };
+        let at = (replica.generation(), replica.max_version());
+        let me = self.view(place).me;
+        let cluster = me.and_then(|me| self.ghost(me)).map(|ghost| &ghost.cluster);
+        let ghost = self.ghost(id).filter(|ghost| Some(&ghost.cluster) == cluster);
+        let found = match ghost.map(|ghost| ghost.lives.get(&at.0)) {
+            None => Some((Promise::S8, "is of no node of this cluster".to_owned())),
+            Some(None) => Some((Promise::S1, format!("is of generation {}, which never was", at.0))),
+            Some(Some(life)) => against(life, replica, me == Some(id)),
+        };
+        if let Some((promise, what)) = found {
+            let name = self.name(id);
+            self.break_promise(promise, now, place, format_args!("what it holds of {name} {what}"));
+        }
+        self.arrived(place, id, at.1);
+        let seen = self.view(place).seen.entry(id).or_default();
+        let before = std::mem::replace(&mut seen.at, at);
+        let untrue = picture_differs(seen, replica);
+        let is_mine = me == Some(id);
+        if at < before && !is_mine {
+            let (name, (g, v)) = (self.name(id), before);
+            let what = format_args!("what it holds of {name} falls from {g}/{v} to {}/{}", at.0, at.1);
+            self.break_promise(Promise::S2, now, place, what);
+        }
+        if let Some(key) = untrue {
+            let name = self.name(id);
+            let what = format_args!("its events of {key} of {name} do not lead to what it holds");
+            self.break_promise(Promise::S11, now, place, what);
+        }
+    }
+
+    /// A node told that a key changed.
+    pub(super) fn says_change(&mut self, now: Moment, place: Place, id: NodeId, event: &Event) {
+        let (key, version, value) = match &event.kind {
+            EventKind::Set { key, value, version } => (key, *version, Some(value)),
+            EventKind::Deleted { key, version } => (key, *version, None),
+            EventKind::Joined | EventKind::Live | EventKind::Unreachable { .. } | EventKind::Departed => {
+                return;
+            }
+            EventKind::Restarted | EventKind::StreamFailed { .. } => return,
+        };
+        let generation = event.generation;
+        let shown = &mut self.view(place).seen.entry(id).or_default().shown;
+        let before = match value {
+            Some(value) => shown.insert(key.clone(), (generation, version, value.clone())),
+            None => shown.remove(key),
+        };
+        let falls = before.as_ref().is_some_and(|(g, v, _)| (*g, *v) >= (generation, version));
+        let vain = before.is_none() && value.is_none();
+        // Its own deletes it tells before they show.
+        let is_mine = self.view(place).me == Some(id);
+        let deleted = value.is_some()
+            || is_mine
+            || self.ghost(id).is_none_or(|ghost| {
+                let life = ghost.lives.get(&generation);
+                life.is_none_or(|life| was_deleted(life, key, version))
+            });
+        let name = self.name(id);
+        let kind = &event.kind;
+        if falls {
+            let what = format_args!("tells of {key} of {name} what is no newer: {kind:?}, after {before:?}");
+            self.break_promise(Promise::S2, now, place, what);
+        } else if vain {
+            let what = format_args!("tells that {key} of {name} goes, and never told that it was there");
+            self.break_promise(Promise::S11, now, place, what);
+        } else if !deleted {
+            let what = format_args!("loses {key} of {name}, which was not deleted");
+            self.break_promise(Promise::S7, now, place, what);
+        }
+    }
+
+    /// What a node shows of itself from the start, it tells nobody.
+    pub(super) fn knows_itself(&mut self, place: Place, replica: &Replica) {
+        let Some(me) = self.view(place).me else { return };
+        let generation = replica.generation();
+        let seen = self.view(place).seen.entry(me).or_default();
+        seen.at = (generation, replica.max_version());
+        seen.shown = visible(replica)
+            .map(|(key, version, value)| (key.clone(), (generation, version, value.clone())))
+            .collect();
+    }
+}
+
+/// Whether, in that life, a delete of `key` is known by `version`, or it was not there at all.
+fn was_deleted(life: &Life, key: &Key, version: Version) -> bool {
+    let of_key = life.written.iter().filter(|((v, k), _)| k == key && *v <= version);
+    let mut of_key = of_key.map(|(_, value)| value).peekable();
+    of_key.peek().is_none() || of_key.any(Option::is_none)
+}
+
+/// The keys that users see.
+fn visible(replica: &Replica) -> impl Iterator<Item = (&Key, Version, &Value)> {
+    let entries = replica.entries().filter(|(key, _)| !key.as_str().starts_with(Key::RESERVED));
+    entries.filter_map(|(key, entry)| Some((key, entry.version, entry.value.as_ref()?)))
+}
+
+/// A key of which events told something else than what is so.
+fn picture_differs(seen: &Seen, replica: &Replica) -> Option<Key> {
+    let mut told = seen.shown.iter();
+    for (key, _, value) in visible(replica) {
+        match told.next() {
+            Some((k, (.., v))) if k == key && v == value => {}
+            Some((k, _)) if k < key => return Some(k.clone()),
+            Some(_) | None => return Some(key.clone()),
+        }
+    }
+    told.next().map(|(key, _)| key.clone())
+}
+
+/// Holds a copy against the life that it is of.
+fn against(life: &Life, replica: &Replica, is_own: bool) -> Option<(Promise, String)> {
+    let max = replica.max_version();
+    if max > life.max {
+        return Some((Promise::S1, format!("is at version {max}, and the owner at {}", life.max)));
+    }
+    for (key, entry) in replica.entries() {
+        // One after the other, so that what looks like several failures is called by the first.
+        match life.written.get(&(entry.version, key.clone())) {
+            Some(value) if *value == entry.value => {}
+            Some(_) => {
+                return Some((Promise::S3, format!("shows another write of {key} as {}", entry.version)));
+            }
+            None => {
+                return Some((Promise::S1, format!("has {key} as version {}, never written", entry.version)));
+            }
+        }
+    }
+    if is_own {
+        return None;
+    }
+    for (key, (version, value)) in &life.newest {
+        if *version > max {
+            continue;
+        }
+        let entry = replica.entry(key.as_str());
+        let is_collected = value.is_none() && *version <= replica.gc_version() && entry.is_none();
+        let is_exact = entry.is_some_and(|entry| entry.version == *version);
+        if is_exact || is_collected {
+            continue;
+        }
+        let is_shown = entry.is_some_and(|entry| entry.value.is_some());
+        if value.is_none() && is_shown {
+            return Some((Promise::S4, format!("shows {key}, deleted as version {version}, at {max}")));
+        }
+        // A tombstone that is not there does no harm by itself, but it was to be there.
+        return Some((Promise::S7, format!("is at version {max} without {key} of version {version}")));
+    }
+    None
+}

@@ -1,0 +1,238 @@
+//! What each owner really wrote, in each of its lives, and when it ran.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tidings_core::{
+    Entry, Generation, Gossiper, Heartbeat, Key, Moment, NodeId, NodeName, Replica, Value, Version,
+};
+
+use super::{Checker, Promise, View, Write};
+use crate::node::{Place, SimNode};
+
+/// One name, whoever bears it.
+#[derive(Debug)]
+pub(super) struct Ghost {
+    pub name: NodeName,
+    pub cluster: String,
+    pub lives: BTreeMap<Generation, Life>,
+    /// All that was ever written, or tried to be, in any life: what a disk may hold.
+    ever: BTreeSet<(Version, Key, Option<Value>)>,
+    /// The machines that run under this name.
+    pub running: BTreeSet<Place>,
+    /// When it began to run last, and when it was down, paused or slow last.
+    pub up_since: Moment,
+    pub away_at: Option<Moment>,
+}
+
+/// One life of an owner.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Life {
+    /// All writes, those of earlier lives that it began with included.
+    pub written: BTreeMap<(Version, Key), Option<Value>>,
+    /// The newest write of each key.
+    pub newest: BTreeMap<Key, (Version, Option<Value>)>,
+    pub max: Version,
+    /// How far its heart has come.
+    pub heartbeat: Heartbeat,
+    /// Writes that were accepted and do not show yet.
+    staged: VecDeque<(Version, Write)>,
+}
+
+impl Life {
+    /// A life that begins with what `replica` has.
+    fn from(replica: &Replica) -> Self {
+        let mut life = Self { max: replica.max_version(), ..Self::default() };
+        for (key, Entry { value, version }) in replica.entries() {
+            life.put(*version, key.clone(), value.clone());
+        }
+        life
+    }
+
+    fn put(&mut self, version: Version, key: Key, value: Option<Value>) {
+        self.newest.insert(key.clone(), (version, value.clone()));
+        self.written.insert((version, key), value);
+    }
+
+    /// Lets all writes up to `version` show.
+    fn show(&mut self, version: Version) {
+        while self.staged.front().is_some_and(|(staged, _)| *staged <= version) {
+            let Some((version, write)) = self.staged.pop_front() else { return };
+            for (key, value) in write {
+                self.put(version, key, value);
+            }
+            self.max = version;
+        }
+    }
+}
+
+impl Checker {
+    /// A node began to run.
+    pub(crate) fn booted(&mut self, now: Moment, place: Place, node: &SimNode) {
+        let Some(core) = &node.core else { return };
+        let (id, generation) = (core.name().id(), core.generation());
+        let Some(replica) = core.replica(id) else { return };
+        let old = std::mem::take(self.view(place));
+        let (told, before) = (old.told, old.own);
+        let is_kept = node.config.durable && node.disk.is_some() && !old.lost_disk && before.is_some();
+        *self.view(place) = View { me: Some(id), interval: node.config.interval, told, ..View::default() };
+        if is_kept && generation <= told {
+            let what = format_args!("boots in generation {}, and told {} before", generation.0, told.0);
+            self.break_promise(Promise::S9, now, place, what);
+        }
+        let ghost = self.ghosts.entry(id).or_insert_with(|| Ghost {
+            name: core.name().clone(),
+            cluster: node.config.cluster.clone(),
+            lives: BTreeMap::new(),
+            ever: BTreeSet::new(),
+            running: BTreeSet::new(),
+            up_since: now,
+            away_at: None,
+        });
+        let acknowledged = before.and_then(|head| ghost.lives.get(&head.generation)).map(|life| life.max);
+        let unknown = replica
+            .entries()
+            .find(|(key, entry)| !ghost.ever.contains(&(entry.version, (*key).clone(), entry.value.clone())));
+        let unknown = unknown.map(|(key, _)| key.clone());
+        (ghost.up_since, ghost.away_at) = (now, Some(now));
+        ghost.running.insert(place);
+        ghost.lives.insert(generation, Life::from(replica));
+        let max = replica.max_version();
+        if let Some(key) = unknown {
+            self.break_promise(
+                Promise::S9,
+                now,
+                place,
+                format_args!("boots with {key}, which it never wrote"),
+            );
+        }
+        if let Some(least) = acknowledged.filter(|least| is_kept && max < *least) {
+            let what = format_args!("boots with version {}, and {} was acknowledged", max.0, least.0);
+            self.break_promise(Promise::S9, now, place, what);
+        }
+        self.view(place).own_touched = true;
+        self.knows_itself(place, replica);
+    }
+
+    /// A node ended.
+    pub(crate) fn crashed(&mut self, now: Moment, place: Place) {
+        let me = self.view(place).me;
+        if let Some(ghost) = me.and_then(|me| self.ghosts.get_mut(&me)) {
+            ghost.running.remove(&place);
+            ghost.away_at = Some(now);
+        }
+    }
+
+    /// What a node had on its disk is lost, or is older than what it had.
+    pub(crate) fn lost_disk(&mut self, place: Place) {
+        self.view(place).lost_disk = true;
+    }
+
+    /// A node stops, but does not end.
+    pub(crate) fn paused(&mut self, now: Moment, place: Place) {
+        self.view(place).paused_at.get_or_insert(now);
+        self.is_away(now, place);
+    }
+
+    /// A node goes on.
+    pub(crate) fn resumed(&mut self, now: Moment, place: Place) {
+        let view = self.view(place);
+        let slept = view.paused_at.take().map_or(std::time::Duration::ZERO, |at| now.since(at));
+        // What is shorter than two intervals need not be noticed.
+        if slept >= 2 * view.interval {
+            view.holds_until = Some(now + 2 * view.interval);
+        }
+        self.is_away(now, place);
+    }
+
+    /// A node is paused, or slow: what is not heard of it now says nothing.
+    pub(crate) fn is_away(&mut self, now: Moment, place: Place) {
+        let view = self.view(place);
+        view.slept_at = Some(now);
+        let me = view.me;
+        if let Some(ghost) = me.and_then(|me| self.ghosts.get_mut(&me)) {
+            ghost.away_at = Some(now);
+        }
+    }
+
+    /// A node accepted a write, as `version`. Nobody can have seen it yet.
+    pub(crate) fn wrote(&mut self, now: Moment, place: Place, version: Version, write: Write) {
+        let (Some(me), Some(own)) = (self.view(place).me, self.view(place).own) else { return };
+        self.view(place).own_touched = true;
+        self.expect_soon(now, me, version);
+        let Some(ghost) = self.ghosts.get_mut(&me) else { return };
+        ghost.ever.extend(write.iter().map(|(key, value)| (version, key.clone(), value.clone())));
+        if let Some(life) = ghost.lives.get_mut(&own.generation) {
+            life.staged.push_back((version, write));
+        }
+    }
+
+    /// The disk failed: what was not on it yet is given up.
+    pub(crate) fn save_failed(&mut self, place: Place) {
+        let view = self.view(place);
+        let (Some(me), Some(own)) = (view.me, view.own) else { return };
+        if let Some(life) = self.ghosts.get_mut(&me).and_then(|ghost| ghost.lives.get_mut(&own.generation)) {
+            life.staged.clear();
+        }
+    }
+
+    /// A node was told to leave.
+    pub(crate) fn leaves(&mut self, place: Place) {
+        self.view(place).is_leaving = true;
+    }
+
+    /// S6: what a node holds of itself is what it wrote. S3: and each write has a version of its own.
+    pub(super) fn look_at_own(&mut self, now: Moment, place: Place, core: &Gossiper) {
+        let Some(id) = self.view(place).me else { return };
+        let (head, max) = (core.head(id).unwrap_or_default(), core.own_version());
+        let view = self.view(place);
+        let (before, touched, leaving) = (view.own.replace(head), view.own_touched, view.is_leaving);
+        view.own_touched = false;
+        let before = before.unwrap_or(head);
+        let Some(ghost) = self.ghosts.get_mut(&id) else { return };
+        let is_new_life = before.generation != head.generation;
+        if is_new_life {
+            let life = ghost.lives.get(&before.generation).cloned().unwrap_or_default();
+            ghost.lives.insert(head.generation, Life { heartbeat: Heartbeat(0), ..life });
+            self.count("generation changes");
+            return self.look_at_own(now, place, core);
+        }
+        let Some(life) = ghost.lives.get_mut(&head.generation) else { return };
+        life.heartbeat = life.heartbeat.max(head.heartbeat);
+        if max == life.max && !touched {
+            return;
+        }
+        life.show(max);
+        if leaving && life.max.0 + 1 == max.0 {
+            let key = Key::new("tidings/departed").expect("the protocol's own key is one");
+            ghost.ever.insert((max, key.clone(), Some(Value::from(b""))));
+            life.put(max, key, Some(Value::from(b"")));
+            life.max = max;
+        }
+        let Some(replica) = core.replica(id) else { return };
+        let shown = replica.entries().map(|(key, entry)| (key, entry.version, &entry.value));
+        let wrong = shown.filter(|(key, version, value)| {
+            !life.newest.get(*key).is_some_and(|(v, written)| v == version && written == *value)
+        });
+        let wrong = wrong.map(|(key, version, _)| (key.clone(), version)).next();
+        let missing = life.newest.len() != replica.entries().len();
+        let reused =
+            |version: Version| version <= life.max && life.written.keys().any(|(v, _)| *v == version);
+        let is_reused = wrong.as_ref().is_some_and(|(_, version)| reused(*version));
+        let expected = life.max;
+        if is_reused && let Some((key, version)) = wrong {
+            let what = format_args!("shows {key} as version {}, which is another write", version.0);
+            self.break_promise(Promise::S3, now, place, what);
+        } else if let Some((key, version)) = wrong {
+            let what = format_args!("holds {key} of its own as version {}, which it never wrote", version.0);
+            self.break_promise(Promise::S6, now, place, what);
+        } else if missing || max != expected {
+            let what = format_args!("is at version {} of its own, and wrote up to {}", max.0, expected.0);
+            self.break_promise(Promise::S6, now, place, what);
+        }
+    }
+
+    /// The ghost of a node that is known to be of that cluster.
+    pub(super) fn ghost(&self, id: NodeId) -> Option<&Ghost> {
+        self.ghosts.get(&id)
+    }
+}

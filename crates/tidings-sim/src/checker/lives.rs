@@ -1,0 +1,134 @@
+//! Who is believed to run, and what that rests on: S5, S11, F2 to F5.
+
+use tidings_core::{Body, Event, EventKind, Gossiper, HeadLine, Message, Moment, NodeId, Standing};
+
+use super::{Checker, Promise};
+use crate::node::Place;
+
+/// How often a node may be convicted by another one, and in how many intervals, where links fail one way.
+const FLAPS: usize = 2;
+const SPAN: u32 = 60;
+
+impl Checker {
+    /// A node told its user something.
+    pub(crate) fn says(&mut self, now: Moment, place: Place, core: &Gossiper, event: &Event) {
+        let id = event.node.id();
+        self.view(place).touched.push(id);
+        match &event.kind {
+            EventKind::Set { .. } | EventKind::Deleted { .. } => self.says_change(now, place, id, event),
+            EventKind::StreamFailed { .. } => self.count("streams given up"),
+            EventKind::Joined => {
+                let known = self.view(place).seen.get(&id).is_some_and(|seen| seen.standing.is_some());
+                if known {
+                    let name = self.name(id);
+                    self.break_promise(
+                        Promise::S11,
+                        now,
+                        place,
+                        format_args!("tells twice that {name} joined"),
+                    );
+                }
+            }
+            EventKind::Restarted => self.count("restarts seen"),
+            EventKind::Live => self.says_live(now, place, core, id, event),
+            EventKind::Unreachable { .. } => self.says_unreachable(now, place, core, id, event),
+            EventKind::Departed => {
+                self.count("departures seen");
+                let seen = self.view(place).seen.entry(id).or_default();
+                seen.standing = Some(Standing::Departed);
+                seen.departed = seen.departed.max(Some(event.generation));
+            }
+        }
+    }
+
+    fn says_live(&mut self, now: Moment, place: Place, core: &Gossiper, id: NodeId, event: &Event) {
+        let head = core.head(id).unwrap_or_default();
+        let seen = self.view(place).seen.entry(id).or_default();
+        let before = seen.standing.replace(Standing::Live);
+        let returned = seen.departed.is_some_and(|departed| departed >= event.generation);
+        let convicted_at = seen.convicted_at.take();
+        let is_unfounded = !seen.was_heard && convicted_at.is_some_and(|convicted_at| head <= convicted_at);
+        seen.was_heard = false;
+        if before == Some(Standing::Unreachable) {
+            self.count("revivals");
+        }
+        let name = self.name(id);
+        if returned {
+            let what = format_args!("takes {name} back in generation {}, which departed", event.generation);
+            self.break_promise(Promise::S5, now, place, what);
+        } else if before == Some(Standing::Live) {
+            self.break_promise(Promise::S11, now, place, format_args!("tells twice that {name} is live"));
+        } else if is_unfounded {
+            let what = format_args!("takes {name} back on no newer sign of life than it was convicted with");
+            self.break_promise(Promise::F5, now, place, what);
+        }
+    }
+
+    fn says_unreachable(&mut self, now: Moment, place: Place, core: &Gossiper, id: NodeId, event: &Event) {
+        self.count("convictions");
+        let head = core.head(id).unwrap_or_default();
+        let expectation = self.expectation;
+        let view = self.view(place);
+        let (holds, interval) = (view.holds_until.is_some_and(|until| now < until), view.interval);
+        let seen = view.seen.entry(id).or_default();
+        let before = seen.standing.replace(Standing::Unreachable);
+        (seen.convicted_at, seen.was_heard) = (Some(head), false);
+        seen.convictions.retain(|at| now.since(*at) < SPAN * interval);
+        seen.convictions.push(now);
+        let flaps = seen.convictions.len();
+        let was_live = before == Some(Standing::Live);
+        let name = self.name(id);
+        let kind = &event.kind;
+        // A newcomer can be unreachable from the start, in the hold, too: nobody took it for live.
+        if holds && was_live {
+            self.break_promise(Promise::F3, now, place, format_args!("convicts {name} just after it slept"));
+        } else if before.is_some() && !was_live {
+            self.break_promise(Promise::S11, now, place, format_args!("convicts {name} twice: {kind:?}"));
+        } else if was_live && expectation.no_false_conviction && self.runs_well(now, id, SPAN * interval) {
+            self.break_promise(
+                Promise::F2,
+                now,
+                place,
+                format_args!("convicts {name}, which runs: {kind:?}"),
+            );
+        } else if was_live
+            && expectation.no_flapping
+            && flaps > FLAPS
+            && self.runs_well(now, id, SPAN * interval)
+        {
+            let what = format_args!("convicts {name} for the {flaps}th time in {SPAN} intervals: {kind:?}");
+            self.break_promise(Promise::F4, now, place, what);
+        }
+        if was_live && self.ghost(id).is_some_and(|ghost| !ghost.running.is_empty()) {
+            self.count("false convictions");
+        }
+    }
+
+    /// Whether `id` has been running for `span`, and was neither paused nor slow.
+    fn runs_well(&self, now: Moment, id: NodeId, span: std::time::Duration) -> bool {
+        let ghost = self.ghost(id).filter(|ghost| !ghost.running.is_empty());
+        ghost.is_some_and(|ghost| {
+            now.since(ghost.up_since) >= span && ghost.away_at.is_none_or(|at| now.since(at) >= span)
+        })
+    }
+
+    /// F5: no head that is told is ahead of its owner.
+    pub(super) fn look_at_heads(&mut self, now: Moment, place: Place, message: &Message) {
+        let heads: &[HeadLine] = match &message.body {
+            Body::Syn(syn) => &syn.heads,
+            Body::Ack(ack) => &ack.heads,
+            Body::Push(push) => &push.heads,
+            Body::Help(evidence) | Body::Report(evidence) => std::slice::from_ref(&evidence.head),
+            Body::Ack2(_) | Body::Fetch(_) | Body::FetchPieces(_) | Body::Piece(_) => &[],
+            Body::Who(_) | Body::Namesake(_) | Body::Refusal(_) => &[],
+        };
+        let is_ahead = |line: &&HeadLine| {
+            let life = self.ghosts.get(&line.id).and_then(|ghost| ghost.lives.get(&line.generation));
+            life.is_some_and(|life| line.heartbeat > life.heartbeat)
+        };
+        if let Some(line) = heads.iter().find(is_ahead).copied() {
+            let (name, beat) = (self.name(line.id), line.heartbeat);
+            self.break_promise(Promise::F5, now, place, format_args!("tells heartbeat {beat} of {name}"));
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Scenarios: what happens to a cluster, as data. A file says it, or a seed draws it; the same scenario is the same run.
+//!
+//! A scenario has three parts. In the **chaos** things go wrong, as its steps say; then all is healed, and who crashed starts
+//! again. In the **load** nothing goes wrong, and steps write. In the **calm** nothing is written, and whatever is promised
+//! for that must come true. All the time a [checker](crate::checker) looks at each step.
+//!
+//! ```toml
+//! name = "a crash between halves"
+//! nodes = 6
+//! chaos = "40s"
+//!
+//! [[step]]
+//! at = "1s"
+//! do = "set"
+//! node = 2
+//! key = "color"
+//! value = "green"
+//!
+//! [[step]]
+//! at = "10s"
+//! for = "20s"
+//! do = "split"
+//! sides = [[0, 1, 2], [3, 4, 5]]
+//! ```
+
+mod act;
+mod run;
+mod step;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tidings_core::{Config, Mode};
+
+pub use run::{Outcome, run, run_with_trace};
+pub use step::{Action, Step, Streams};
+
+/// What happens to a cluster. Times count from when the first node starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scenario {
+    /// What it shows.
+    pub name: String,
+    /// The seed of all chance in it.
+    #[serde(default = "defaults::one")]
+    pub seed: u64,
+    /// How many nodes start, soon after another.
+    pub nodes: usize,
+    /// How many of them, the first ones, are everybody's seeds.
+    #[serde(default = "defaults::few")]
+    pub seeds: usize,
+    /// Who may gossip with whom.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub shape: Shape,
+    /// Which way news goes: `push-pull`, `push` or `pull`.
+    #[serde(default, with = "mode", skip_serializing_if = "is_default")]
+    pub mode: Mode,
+    /// The gossip interval.
+    #[serde(default = "defaults::second", with = "span")]
+    pub interval: Duration,
+    /// With how many nodes a node gossips in each interval.
+    #[serde(default = "defaults::few")]
+    pub fanout: usize,
+    /// How many bytes a datagram has at most.
+    #[serde(default = "defaults::datagram")]
+    pub datagram: usize,
+    /// Whether nodes have disks.
+    #[serde(default)]
+    pub disk: bool,
+    /// By how many millionths the clocks of the first nodes run too fast.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<i32>,
+    /// How long a datagram travels: anything between the two.
+    #[serde(default = "defaults::latency", with = "spans")]
+    pub latency: (Duration, Duration),
+    /// What is added to that until the calm, exponentially distributed around this mean.
+    #[serde(default, with = "span", skip_serializing_if = "is_default")]
+    pub tail: Duration,
+    /// How long things go wrong.
+    #[serde(with = "span")]
+    pub chaos: Duration,
+    /// How long nodes write after that.
+    #[serde(default, with = "span", skip_serializing_if = "is_default")]
+    pub load: Duration,
+    /// What happens, in order of time.
+    #[serde(default, rename = "step")]
+    pub steps: Vec<Step>,
+}
+
+/// Who may gossip with whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// Everybody with everybody.
+    #[default]
+    Full,
+    /// Each with the two beside it.
+    Ring,
+    /// Each with the two beside it, but for the two at the ends.
+    Line,
+    /// All with the first alone.
+    Star,
+}
+
+/// Why a scenario cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScenarioError {
+    /// It is no scenario in TOML, and where.
+    #[error("{0}")]
+    Syntax(String),
+    /// A number that cannot be.
+    #[error("{what} is {given}: {bound}")]
+    Range {
+        /// Which.
+        what: &'static str,
+        /// What was given.
+        given: String,
+        /// What can be.
+        bound: String,
+    },
+}
+
+impl Scenario {
+    /// Reads a scenario.
+    ///
+    /// # Errors
+    /// It is none, or asks for what cannot be.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let mut scenario: Self = toml::from_str(text)
+            .map_err(|error| ScenarioError::Syntax(error.to_string().trim().to_owned()))?;
+        scenario.steps.sort_by_key(|step| step.at);
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// The scenario as a file says it.
+    ///
+    /// # Panics
+    /// Never: every scenario can be written.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a scenario is text, numbers and lists")
+    }
+
+    fn check(&self) -> Result<(), ScenarioError> {
+        let range = |what, given: &dyn fmt::Display, bound: &str| {
+            Err(ScenarioError::Range { what, given: given.to_string(), bound: bound.to_owned() })
+        };
+        if !(1..=10_000).contains(&self.nodes) {
+            return range("nodes", &self.nodes, "it must be from 1 to 10000");
+        }
+        if !(1..=self.nodes).contains(&self.seeds) {
+            return range("seeds", &self.seeds, "it must be from 1 to the number of nodes");
+        }
+        let day = Duration::from_secs(24 * 3_600);
+        for (what, span) in [("chaos", self.chaos), ("load", self.load), ("tail", self.tail)] {
+            if span > day {
+                return range(what, &humantime::format_duration(span), "it must be a day at most");
+            }
+        }
+        if self.latency.0 > self.latency.1 || self.latency.1 > day {
+            let given = humantime::format_duration(self.latency.1);
+            return range("latency", &given, "the second must not be less than the first, and a day at most");
+        }
+        if let Some(&drift) = self.drift.iter().find(|drift| drift.abs() > 100_000) {
+            return range("drift", &drift, "it must be within 100000 millionths");
+        }
+        self.config().check().map_err(|error| ScenarioError::Syntax(error.to_string()))
+    }
+
+    /// How each node is configured.
+    pub(crate) fn config(&self) -> Config {
+        Config {
+            mode: self.mode,
+            interval: self.interval,
+            fanout: self.fanout,
+            datagram: self.datagram,
+            durable: self.disk,
+            ..Config::new("lab")
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+mod defaults {
+    use std::time::Duration;
+
+    pub(super) fn one() -> u64 {
+        1
+    }
+    pub(super) fn few() -> usize {
+        1
+    }
+    pub(super) fn second() -> Duration {
+        Duration::from_secs(1)
+    }
+    pub(super) fn datagram() -> usize {
+        1_200
+    }
+    pub(super) fn latency() -> (Duration, Duration) {
+        (Duration::from_millis(1), Duration::from_millis(10))
+    }
+}
+
+/// Durations as `500ms`, `1s`, `2m`.
+pub(crate) mod span {
+    use std::time::Duration;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(span: &Duration, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(&humantime::format_duration(*span))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+        parse(&String::deserialize(input)?).map_err(D::Error::custom)
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Duration, String> {
+        humantime::parse_duration(text)
+            .map_err(|_| format!("`{text}` is no duration: write it as 500ms, 1s or 2m"))
+    }
+}
+
+mod spans {
+    use std::time::Duration;
+
+    use serde::de::Error as _;
+    use serde::ser::SerializeTuple as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(spans: &(Duration, Duration), out: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = out.serialize_tuple(2)?;
+        tuple.serialize_element(&humantime::format_duration(spans.0).to_string())?;
+        tuple.serialize_element(&humantime::format_duration(spans.1).to_string())?;
+        tuple.end()
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<(Duration, Duration), D::Error> {
+        let (least, most) = <(String, String)>::deserialize(input)?;
+        let parse = |text: &str| super::span::parse(text).map_err(D::Error::custom);
+        Ok((parse(&least)?, parse(&most)?))
+    }
+}
+
+mod mode {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+    use tidings_core::Mode;
+
+    pub(super) fn serialize<S: Serializer>(mode: &Mode, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(mode)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Mode, D::Error> {
+        let text = String::deserialize(input)?;
+        let modes = [Mode::PushPull, Mode::Push, Mode::Pull];
+        let found = modes.into_iter().find(|mode| mode.to_string() == text);
+        found.ok_or_else(|| D::Error::custom(format!("`{text}` is no mode: push-pull, push or pull")))
+    }
+}

@@ -166,6 +166,10 @@ impl Scenario {
         if let Some(&drift) = self.drift.iter().find(|drift| drift.abs() > 100_000) {
             return range("drift", &drift, "it must be within 100000 millionths");
         }
+        if let Some(late) = self.steps.iter().find(|step| step.at >= self.chaos && !step.action.is_write()) {
+            let given = format!("{} at {}", late.action.name(), humantime::format_duration(late.at));
+            return range("a step", &given, "after the chaos nothing happens but writes: make the chaos longer");
+        }
         self.config().check().map_err(|error| ScenarioError::Syntax(error.to_string()))
     }
 

@@ -244,12 +244,14 @@ impl Gossiper {
         refusal: Refusal,
     ) -> Result<(), Rejected> {
         let exchange = self.exchanges.end(exchange).ok_or(Rejected::Unsolicited)?;
-        self.contacts.remember(refusal.others);
+        let others = self.others(refusal.others);
+        let is_alone = others.is_empty();
+        self.contacts.remember(others);
         let own = self.cluster.own().replica.generation();
         if exchange.generation != own {
             return Ok(());
         }
-        let believable = self.owner.hear_refusal(from, refusal.clock, own, now);
+        let believable = self.owner.hear_refusal(from, refusal.clock, is_alone, own, now);
         self.take_generation(now, believable);
         Ok(())
     }

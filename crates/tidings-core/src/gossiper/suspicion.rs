@@ -268,11 +268,12 @@ impl Gossiper {
     }
 
     /// Whether attempts on `id` count: while it is live, and for a while after it was convicted, since others may need more
-    /// failures than this node did, and hear of them from here.
+    /// failures than this node did, and hear of them from here. Not for ever, or what is known against the dead would be told
+    /// to everybody for as long as the rounds try them.
     pub(super) fn is_tried(&self, id: NodeId) -> bool {
         match self.liveness.standing(id) {
             Some(Standing::Live) => true,
-            Some(Standing::Unreachable) => self.suspicion(id).is_some(),
+            Some(Standing::Unreachable) => self.suspicion(id).is_some_and(|suspicion| suspicion.failed < MOST),
             Some(Standing::Departed) | None => false,
         }
     }

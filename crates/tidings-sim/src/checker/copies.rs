@@ -120,10 +120,13 @@ impl Checker {
             Some(value) => shown.insert(key.clone(), (generation, version, value.clone())),
             None => shown.remove(key),
         };
-        let falls = before.as_ref().is_some_and(|(g, v, _)| (*g, *v) >= (generation, version));
+        // A node may fall back to a lower generation of its own that others believe (G3).
+        let is_mine = self.view(place).me == Some(id);
+        let falls = before.as_ref().is_some_and(|(g, v, _)| {
+            if *g == generation { *v >= version } else { *g > generation && !is_mine }
+        });
         let vain = before.is_none() && value.is_none();
         // Its own deletes it tells before they show.
-        let is_mine = self.view(place).me == Some(id);
         let deleted = value.is_some()
             || is_mine
             || self.ghost(id).is_none_or(|ghost| {
@@ -131,9 +134,9 @@ impl Checker {
                 life.is_none_or(|life| was_deleted(life, key, version))
             });
         let name = self.name(id);
-        let kind = &event.kind;
         if falls {
-            let what = format_args!("tells of {key} of {name} what is no newer: {kind:?}, after {before:?}");
+            let before = before.map(|(g, v, _)| (g, v));
+            let what = format_args!("tells of {key} of {name} as version {version}, after {before:?}");
             self.break_promise(Promise::S2, now, place, what);
         } else if vain {
             let what = format_args!("tells that {key} of {name} goes, and never told that it was there");

@@ -53,6 +53,12 @@ impl Life {
         self.written.insert((version, key), value);
     }
 
+    /// The newest write that a user was told of: a departure is none, and not for the disk.
+    fn acknowledged(&self) -> Option<Version> {
+        let by_users = self.newest.iter().filter(|(key, _)| !key.as_str().starts_with(Key::RESERVED));
+        by_users.map(|(_, (version, _))| *version).max()
+    }
+
     /// Lets all writes up to `version` show.
     fn show(&mut self, version: Version) {
         while self.staged.front().is_some_and(|(staged, _)| *staged <= version) {
@@ -88,7 +94,7 @@ impl Checker {
             up_since: now,
             away_at: None,
         });
-        let acknowledged = before.and_then(|head| ghost.lives.get(&head.generation)).map(|life| life.max);
+        let acknowledged = before.and_then(|head| ghost.lives.get(&head.generation)?.acknowledged());
         let unknown = replica
             .entries()
             .find(|(key, entry)| !ghost.ever.contains(&(entry.version, (*key).clone(), entry.value.clone())));

@@ -214,19 +214,23 @@ impl Action {
         0
     }
 
+    /// Whether it writes.
+    pub(crate) fn is_write(&self) -> bool {
+        matches!(self, Self::Set { .. } | Self::SetMany { .. } | Self::Delete { .. })
+    }
+
     /// Whether nobody who runs may be convicted for it, if what is held back is so for `short` at most.
     pub(super) fn is_harmless(&self, short: Duration) -> bool {
         let loses = if let Self::Loss { share } = self { *share } else { 1.0 };
         let holds = if let Self::Hold { most, .. } = self { *most } else { Duration::MAX };
-        let is_write = matches!(self, Self::Set { .. } | Self::SetMany { .. } | Self::Delete { .. });
         let ends = matches!(self, Self::Leave { .. } | Self::Crash { .. } | Self::Restart { .. });
         let is_beside = matches!(self, Self::Join {} | Self::Duplicates { .. } | Self::Streams { .. });
-        is_write || ends || is_beside || loses <= 0.1 || holds <= short
+        self.is_write() || ends || is_beside || loses <= 0.1 || holds <= short
     }
 
     /// Whether it does nothing but write, or let links fail one way.
     pub(super) fn is_one_way_or_write(&self) -> bool {
-        matches!(self, Self::OneWay { .. } | Self::Set { .. } | Self::SetMany { .. } | Self::Delete { .. })
+        self.is_write() || matches!(self, Self::OneWay { .. })
     }
 }
 

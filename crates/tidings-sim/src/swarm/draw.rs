@@ -107,7 +107,9 @@ impl<'a> Draw<'a> {
     }
 
     fn at(&mut self, at: Duration, lasts: Option<Duration>, action: Action) {
-        self.scenario.steps.push(Step { at, lasts, action });
+        if at < self.scenario.chaos || action.is_write() {
+            self.scenario.steps.push(Step { at, lasts, action });
+        }
     }
 
     fn sometime(&mut self, action: Action) {

@@ -170,6 +170,11 @@ impl Scenario {
             let given = format!("{} at {}", late.action.name(), humantime::format_duration(late.at));
             return range("a step", &given, "after the chaos nothing happens but writes: make the chaos longer");
         }
+        let severs = |step: &&Step| self.shape != Shape::Full && step.action.may_sever();
+        if let Some(step) = self.steps.iter().find(severs) {
+            let bound = "where nodes have neighbours, nobody joins, leaves or stays down: others might lose their only way";
+            return range("a step", &step.action.name(), bound);
+        }
         self.config().check().map_err(|error| ScenarioError::Syntax(error.to_string()))
     }
 

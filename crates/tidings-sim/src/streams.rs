@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tidings_core::wire::{Frames, frame};
 use tidings_core::{Gossiper, Message, Moment, Peer, StreamEnd, StreamId};
@@ -35,10 +36,22 @@ struct Link {
     frames: u32,
 }
 
+/// What was lost on its way, since a link is cut: the wish for a stream to somebody, or bytes.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lost {
+    Wish(Place),
+    Bytes(Vec<u8>),
+}
+
+/// How long it takes until what was lost is sent again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Something that happens to an end of a stream.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StreamHappening {
     Asked { by: End },
+    /// What was lost is sent again.
+    Again(Lost),
     Opened { other: End },
     Frame(Vec<u8>),
     Written,
@@ -69,9 +82,15 @@ impl Simulation {
         let Some(to) = known.filter(|to| !refused(to)) else {
             return self.happens(at, by, StreamHappening::Closed(StreamEnd::Refused));
         };
-        if !self.network.is_cut(place, to) {
-            self.put(at, to, What::Stream { end: by, what: StreamHappening::Asked { by } });
+        self.wish(at, by, to);
+    }
+
+    /// Asks `to` for a stream; again and again, while the link is cut.
+    fn wish(&mut self, at: Moment, by: End, to: Place) {
+        if self.network.is_cut(by.place, to) {
+            return self.happens(at + AGAIN, by, StreamHappening::Again(Lost::Wish(to)));
         }
+        self.put(at, to, What::Stream { end: by, what: StreamHappening::Asked { by } });
     }
 
     /// `place` sends `message` on a stream.
@@ -96,11 +115,14 @@ impl Simulation {
         let Some(other) = link.other else { return };
         let fault = self.network.stream_fault(end.place, other.place);
         link.frames += 1;
-        let slow = if let StreamFault::Slow(span) = fault { span } else { std::time::Duration::ZERO };
+        let slow = if let StreamFault::Slow(span) = fault { span } else { Duration::ZERO };
         link.last = link.last.max(arrival) + slow;
         let (last, frames) = (link.last, link.frames);
-        if self.network.is_cut(end.place, other.place) || fault == StreamFault::Stalled {
+        if fault == StreamFault::Stalled {
             return;
+        }
+        if self.network.is_cut(end.place, other.place) {
+            return self.happens(last + AGAIN, end, StreamHappening::Again(Lost::Bytes(bytes)));
         }
         if matches!(fault, StreamFault::Broken(most) if frames > most) {
             self.happens(last, other, StreamHappening::Closed(StreamEnd::Broken));
@@ -144,13 +166,19 @@ impl Simulation {
                 waiting.into_iter().for_each(|bytes| self.send_bytes(end, bytes));
             }
             StreamHappening::Frame(bytes) => self.frame_arrives(end, &bytes),
+            StreamHappening::Again(Lost::Bytes(bytes)) => self.send_bytes(end, bytes),
+            StreamHappening::Again(Lost::Wish(to)) if self.streams.links.contains_key(&end) => {
+                let at = self.travel();
+                self.wish(at, end, to);
+            }
             StreamHappening::Written if self.streams.links.contains_key(&end) => {
                 self.tell(place, |core, now| core.handle_stream_written(now, stream));
             }
             StreamHappening::Closed(how) if self.streams.links.remove(&end).is_some() => {
                 self.tell(place, |core, now| core.handle_stream_closed(now, stream, how));
             }
-            StreamHappening::Written | StreamHappening::Closed(_) | StreamHappening::Asked { .. } => {}
+            StreamHappening::Written | StreamHappening::Closed(_) => {}
+            StreamHappening::Asked { .. } | StreamHappening::Again(_) => {}
         }
     }
 

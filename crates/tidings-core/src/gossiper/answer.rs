@@ -169,6 +169,13 @@ impl Gossiper {
         let Brought { gap, .. } = self.apply(now, sender.id, &push.deltas);
         let is_proved = self.proofs.is_proved(from, now.moment);
         let own = line_of(sender);
+        let allowed = self.config.datagram.min(self.proofs.allowance(from, len, now.moment));
+        let is_outdone = self.cluster.line(sender.id).generation > own.generation;
+        if is_outdone && self.clock.repairs > 0 && allowed >= size::GREETING {
+            // It hears of a later life of its name from nobody, if nobody knows that it is here.
+            self.clock.repairs -= 1;
+            self.push(now, from, Some(sender), allowed);
+        }
         let shown = push.window.iter().flat_map(|window| &window.lines).chain(&push.lines).chain([&own]);
         let is_large = |line: &Line| push.large.iter().any(|large| large.id == line.id);
         let lacks = |line: &&Line| {
@@ -184,8 +191,7 @@ impl Gossiper {
                     self.window_from = line.id;
                 }
             }
-            let allowed = self.proofs.allowance(from, len, now.moment);
-            self.repair(now, from, sender.id, self.config.datagram.min(allowed));
+            self.repair(now, from, sender.id, if is_outdone { 0 } else { allowed });
         }
         if is_proved {
             self.fetch(now, from, sender.id, &push.large, false);

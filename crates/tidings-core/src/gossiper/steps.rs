@@ -109,9 +109,14 @@ impl Gossiper {
     /// Gossips with whoever is at `address`, supposedly `with`.
     fn gossip_at(&mut self, now: Time, address: SocketAddr, with: Option<NodeId>) {
         match self.config.mode {
-            Mode::Push => self.push(now, address),
-            Mode::PushPull | Mode::Pull => self.begin_exchange(now, address, with),
+            Mode::Push if self.is_accepted() => self.push(now, address, None, self.config.datagram),
+            Mode::PushPull | Mode::Pull | Mode::Push => self.begin_exchange(now, address, with),
         }
+    }
+
+    /// Whether somebody answered in this life: until then nobody may believe its generation, and a push would never tell.
+    fn is_accepted(&self) -> bool {
+        self.owner.accepted >= self.cluster.own().replica.generation()
     }
 
     /// Turns to `id` for an answer, whatever is configured, with a SYN of at most `room` bytes.
@@ -126,13 +131,14 @@ impl Gossiper {
         let Some(address) = self.cluster.endpoint(id).map(|endpoint| endpoint.address) else { return };
         match self.config.mode {
             Mode::PushPull => self.begin_exchange(now, address, Some(id)),
-            Mode::Push | Mode::Pull => self.push(now, address),
+            Mode::Push | Mode::Pull => self.push(now, address, None, self.config.datagram),
         }
     }
 
-    fn push(&mut self, now: Time, to: SocketAddr) {
-        let signs = self.signs(now.moment, None);
-        let push = digest::push(&self.cluster, signs, self.window_from, now.moment, self.config.datagram);
+    /// Pushes in at most `room` bytes; to `back`, if it is an answer to one that pushed.
+    pub(super) fn push(&mut self, now: Time, to: SocketAddr, back: Option<Sender>, room: usize) {
+        let signs = self.signs(now.moment, back);
+        let push = digest::push(&self.cluster, signs, self.window_from, now.moment, room);
         self.turn_window(push.window.as_ref());
         self.transmit(to, 0, Body::Push(push));
     }

@@ -28,6 +28,8 @@ pub(super) struct Urgent {
 /// For how many intervals the calm lasts once all has come true: evidence is kept for ten after the last attempt, and what is
 /// recent for twice as long as news spreads.
 const SETTLING: u32 = 60;
+/// For how long a stream may be silent that was under way when the chaos ended, and what was fetched in vain is left alone.
+const STREAMS: Duration = Duration::from_secs(20);
 /// How many intervals a start may take beside, with the search for another process of the name.
 const START: u32 = 12;
 
@@ -71,6 +73,14 @@ impl Checker {
         }
     }
 
+    /// Whoever ended need not have anything.
+    pub(super) fn expect_no_more_of(&mut self, place: Place) {
+        if let Some(load) = &mut self.load {
+            load.places.remove(&place);
+        }
+        self.urgent.values_mut().for_each(|urgent| drop(urgent.missing.remove(&place)));
+    }
+
     pub(super) fn look_at_urgent(&mut self, now: Moment) {
         self.urgent.retain(|_, urgent| !urgent.missing.is_empty());
         let overdue = self.urgent.iter().find(|(_, urgent)| urgent.deadline < now);
@@ -88,8 +98,10 @@ impl Simulation {
     pub(crate) fn calm(&mut self, down: &BTreeSet<NodeId>, slowness: u32) {
         let running = self.running();
         let Some(&first) = running.first() else { return };
-        let interval = self.nodes[first.0].config.interval;
-        let limit = rounds(running.len()) * slowness + 4;
+        let config = &self.nodes[first.0].config;
+        let (interval, datagram) = (config.interval, config.datagram);
+        let of_streams = if self.largest_value() < datagram / 2 { 0 } else { u32::try_from(STREAMS.as_millis() / interval.as_millis()).unwrap_or(0) };
+        let limit = rounds(running.len()) * slowness + 4 + of_streams;
         let mut found = None;
         for _ in 0..limit + START {
             self.run(interval);
@@ -110,6 +122,15 @@ impl Simulation {
             self.look_at_the_dead(down, interval);
         }
         self.look_at_the_end(down);
+    }
+
+    /// The length of the longest value that anybody has.
+    fn largest_value(&self) -> usize {
+        let replicas = self.running().into_iter().filter_map(|place| self.core(place).replica(self.id(place)));
+        let longest = |replica: &tidings_core::Replica| {
+            replica.entries().filter_map(|(_, entry)| Some(entry.value.as_ref()?.as_bytes().len())).max()
+        };
+        replicas.filter_map(longest).max().unwrap_or(0)
     }
 
     /// All that run, and did not give way to another one of their name.
@@ -160,11 +181,26 @@ impl Simulation {
                 }
             }
         }
-        let digest = running.first().map(|&place| self.core(place).digest());
-        let differs = running.iter().find(|&&place| Some(self.core(place).digest()) != digest);
-        differs.map(|&place| {
-            (Promise::L1, place, format!("does not hold the same as {}", self.name(running[0])))
-        })
+        let first = *running.first()?;
+        let digest = self.core(first).digest();
+        let place = running.into_iter().find(|&place| self.core(place).digest() != digest)?;
+        Some((Promise::L1, place, self.difference(place, first)))
+    }
+
+    /// Of whom two nodes hold something else.
+    fn difference(&self, one: Place, other: Place) -> String {
+        let at = |place: Place, id| {
+            let replica = self.core(place).replica(id);
+            replica.map(|replica| (replica.generation(), replica.max_version()))
+        };
+        let (differ, with) = (|id: &NodeId| at(one, *id) != at(other, *id), self.name(other));
+        let Some(id) = self.core(one).ids().find(differ) else {
+            return format!("takes others for live than {with}, or shows other values");
+        };
+        let shown = |place| at(place, id).map_or("nothing".to_owned(), |(g, v)| format!("{g}/{v}"));
+        let name = self.core(one).replica(id).and_then(|_| self.places().into_iter().find(|&p| self.id(p) == id));
+        let name = name.map_or(format!("{id:?}"), |place| self.name(place).to_string());
+        format!("holds {} of {name}, and {with} {}", shown(one), shown(other))
     }
 
     /// F1: nobody takes a node for live any more that is down.

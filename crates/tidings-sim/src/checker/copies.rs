@@ -131,7 +131,8 @@ impl Checker {
             || is_mine
             || self.ghost(id).is_none_or(|ghost| {
                 let life = ghost.lives.get(&generation);
-                life.is_none_or(|life| was_deleted(life, key, version))
+                let is_new_life = before.as_ref().is_some_and(|(g, ..)| *g < generation);
+                life.is_none_or(|life| was_deleted(life, key, version, is_new_life))
             });
         let name = self.name(id);
         if falls {
@@ -159,11 +160,13 @@ impl Checker {
     }
 }
 
-/// Whether, in that life, a delete of `key` is known by `version`, or it was not there at all.
-fn was_deleted(life: &Life, key: &Key, version: Version) -> bool {
+/// Whether, in that life, a delete of `key` is known by `version`, or it was not there at all. A new life begins with what a
+/// delta tells of it: a key that was written again since may be missing until the rest has come.
+fn was_deleted(life: &Life, key: &Key, version: Version, is_new_life: bool) -> bool {
     let of_key = life.written.iter().filter(|((v, k), _)| k == key && *v <= version);
     let mut of_key = of_key.map(|(_, value)| value).peekable();
-    of_key.peek().is_none() || of_key.any(Option::is_none)
+    let is_on_its_way = is_new_life && life.newest.get(key).is_some_and(|(newest, _)| *newest > version);
+    of_key.peek().is_none() || of_key.any(Option::is_none) || is_on_its_way
 }
 
 /// The keys that users see.

@@ -121,6 +121,7 @@ impl Checker {
 
     /// A node ended.
     pub(crate) fn crashed(&mut self, now: Moment, place: Place) {
+        self.expect_no_more_of(place);
         let me = self.view(place).me;
         if let Some(ghost) = me.and_then(|me| self.ghosts.get_mut(&me)) {
             ghost.running.remove(&place);

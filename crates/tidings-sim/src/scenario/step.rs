@@ -214,6 +214,12 @@ impl Action {
         0
     }
 
+    /// Whether it may leave others without a way to each other, where each has but a few neighbours.
+    pub(crate) fn may_sever(&self) -> bool {
+        let stays = if let Self::Crash { stays, .. } = self { *stays } else { false };
+        stays || matches!(self, Self::Leave { .. } | Self::Join {} | Self::Namesake { .. })
+    }
+
     /// Whether it writes.
     pub(crate) fn is_write(&self) -> bool {
         matches!(self, Self::Set { .. } | Self::SetMany { .. } | Self::Delete { .. })

@@ -107,7 +107,8 @@ impl<'a> Draw<'a> {
     }
 
     fn at(&mut self, at: Duration, lasts: Option<Duration>, action: Action) {
-        if at < self.scenario.chaos || action.is_write() {
+        let may = self.scenario.shape == Shape::Full || !action.may_sever();
+        if may && (at < self.scenario.chaos || action.is_write()) {
             self.scenario.steps.push(Step { at, lasts, action });
         }
     }
@@ -292,7 +293,11 @@ impl<'a> Draw<'a> {
     fn clocks(&mut self) {
         const YEAR: i64 = 365 * 24 * 3_600;
         let (node, at) = (self.node(), self.moment());
-        let by = pick(self.rng, &[10, -10, 3_600, -3_600, -YEAR, YEAR, 10 * YEAR, -10 * YEAR]);
+        // One clock at most is wrong by years: a node whose own is would believe what another one like it says.
+        let is_wrong = |step: &Step| matches!(step.action, Action::Clock { by, .. } if by.abs() >= YEAR);
+        let choices = [10, -10, 3_600, -3_600, -YEAR, YEAR, 10 * YEAR, -10 * YEAR];
+        let few = if self.scenario.steps.iter().any(is_wrong) { 4 } else { choices.len() };
+        let by = pick(self.rng, &choices[..few]);
         self.at(at, None, Action::Clock { node, by });
         if self.one_in(2) {
             let (disk, after) = (pick(self.rng, &[Disk::Kept, Disk::Lost]), self.intervals(1, 5));

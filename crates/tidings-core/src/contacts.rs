@@ -100,6 +100,11 @@ impl Contacts {
         self.neighbours.is_some()
     }
 
+    /// How many neighbours there are, if it was said with whom alone this node may gossip.
+    pub(crate) fn neighbour_count(&self) -> Option<usize> {
+        self.neighbours.as_ref().map(BTreeMap::len)
+    }
+
     /// The nodes of that standing with which this one may gossip.
     pub(crate) fn among<'a>(&self, liveness: &'a Liveness, standing: Standing) -> Cow<'a, [NodeId]> {
         let Some(neighbours) = &self.neighbours else { return Cow::Borrowed(liveness.roll(standing)) };

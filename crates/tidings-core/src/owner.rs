@@ -284,14 +284,13 @@ impl Owner {
         self.refusals.clear();
     }
 
-    /// The peer at `from` does not believe the present generation by its `clock`. Two who agree on that, or one that knows
-    /// nobody else to ask, and none who ever believed it: the clock was wrong at the start, and a believable generation is
-    /// returned.
+    /// The peer at `from` does not believe the present generation by its `clock`. If `enough` agree on that, and none ever
+    /// believed it, the clock was wrong at the start, and a believable generation is returned.
     pub(crate) fn hear_refusal(
         &mut self,
         from: SocketAddr,
         clock: WallClock,
-        is_alone: bool,
+        enough: usize,
         own: Generation,
         now: Time,
     ) -> Option<Generation> {
@@ -299,7 +298,7 @@ impl Owner {
             return None;
         }
         self.refusals.insert(from, clock);
-        if self.refusals.len() < 2 && !is_alone {
+        if self.refusals.len() < enough {
             return None;
         }
         let latest = self.refusals.values().copied().max().unwrap_or(now.wall).min(now.wall);

@@ -19,7 +19,7 @@
 //! | L1 | convergence | in the calm, all that run are equal within R = 3 (log2 N + ln N) intervals |
 //! | L2 | islands merge | and know each other |
 //! | L3 | refutation | and believe each other live |
-//! | L4 | no starvation | while somebody writes much, what another one writes once is everywhere within R |
+//! | L4 | no starvation | while somebody writes much, what another one writes once is everywhere within R; by push or pull alone, within 2 R |
 //! | L5 | no garbage | what was kept against nodes, and exchanges and streams, is gone at the end of the calm |
 //! | F1 | completeness (L1) | whoever is down is convicted by all, no later than silence does it, and three intervals |
 //! | F2 | accuracy | nobody is convicted who runs, where nothing but some loss happens |

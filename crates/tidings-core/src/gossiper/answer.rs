@@ -251,13 +251,14 @@ impl Gossiper {
     ) -> Result<(), Rejected> {
         let exchange = self.exchanges.end(exchange).ok_or(Rejected::Unsolicited)?;
         let others = self.others(refusal.others);
-        let is_alone = others.is_empty();
+        // Two agree on it, or all that can be asked.
+        let enough = self.contacts.neighbour_count().unwrap_or(1 + others.len()).min(2);
         self.contacts.remember(others);
         let own = self.cluster.own().replica.generation();
         if exchange.generation != own {
             return Ok(());
         }
-        let believable = self.owner.hear_refusal(from, refusal.clock, is_alone, own, now);
+        let believable = self.owner.hear_refusal(from, refusal.clock, enough, own, now);
         self.take_generation(now, believable);
         Ok(())
     }

@@ -80,7 +80,10 @@ impl Checker {
         let old = std::mem::take(self.view(place));
         let (told, before) = (old.told, old.own);
         let is_kept = node.config.durable && node.disk.is_some() && !old.lost_disk && before.is_some();
-        *self.view(place) = View { me: Some(id), interval: node.config.interval, told, ..View::default() };
+        *self.view(place) = View { me: Some(id), interval: node.config.interval, ..View::default() };
+        // What was lost with a disk binds nobody.
+        let told = if is_kept { told } else { Generation(0) };
+        self.view(place).told = told;
         if is_kept && generation <= told {
             let what = format_args!("boots in generation {}, and told {} before", generation.0, told.0);
             self.break_promise(Promise::S9, now, place, what);
@@ -201,6 +204,11 @@ impl Checker {
             let life = ghost.lives.get(&before.generation).cloned().unwrap_or_default();
             ghost.lives.insert(head.generation, Life { heartbeat: Heartbeat(0), ..life });
             self.count("generation changes");
+            if head.generation < before.generation {
+                // It fell back, since nobody believed the other one (G3).
+                self.view(place).told = head.generation;
+                self.count("generations given up");
+            }
             return self.look_at_own(now, place, core);
         }
         let Some(life) = ghost.lives.get_mut(&head.generation) else { return };

@@ -321,8 +321,11 @@ impl<'a> Draw<'a> {
     }
 
     fn names(&mut self) {
+        // Not of a seed: the newcomer might have no other one to ask.
         let node = self.node();
-        self.sometime(Action::Namesake { node });
+        if node >= self.scenario.seeds {
+            self.sometime(Action::Namesake { node });
+        }
     }
 
     fn addresses(&mut self) {

@@ -49,12 +49,22 @@ impl Pulse {
         Self { quiet_since: authored, look_at: None, mean, lag: None, suspicion: None }
     }
 
+    /// The node goes on in a new life, whose first head was authored at `authored`.
+    pub(crate) fn begin_life(&mut self, authored: Moment) {
+        self.quiet_since = authored;
+        self.suspicion = None;
+    }
+
     /// A newer head came in, `interval` after the one before, as authored, and `age` after it was.
     pub(crate) fn beat(&mut self, interval: Duration, age: Duration) {
         let (interval, age) = (interval.min(self.mean * LONGEST), age.min(self.mean * OLDEST));
         self.mean = self.mean - self.mean / WEIGHT + interval / WEIGHT;
         match self.lag {
-            None => self.lag = Some((age, age / 2)),
+            None => {
+                // Nothing is known yet of how often heads come: the first interval says more than what was expected.
+                self.mean = self.mean.max(interval);
+                self.lag = Some((age, age / 2));
+            }
             Some((lag, spread)) => {
                 let off = lag.abs_diff(age);
                 let spread = spread - spread / WEIGHT + off / WEIGHT;

@@ -168,7 +168,11 @@ impl Scenario {
         }
         if let Some(late) = self.steps.iter().find(|step| step.at >= self.chaos && !step.action.is_write()) {
             let given = format!("{} at {}", late.action.name(), humantime::format_duration(late.at));
-            return range("a step", &given, "after the chaos nothing happens but writes: make the chaos longer");
+            return range(
+                "a step",
+                &given,
+                "after the chaos nothing happens but writes: make the chaos longer",
+            );
         }
         let severs = |step: &&Step| self.shape != Shape::Full && step.action.may_sever();
         if let Some(step) = self.steps.iter().find(severs) {

@@ -49,10 +49,14 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Something that happens to an end of a stream.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StreamHappening {
-    Asked { by: End },
+    Asked {
+        by: End,
+    },
     /// What was lost is sent again.
     Again(Lost),
-    Opened { other: End },
+    Opened {
+        other: End,
+    },
     Frame(Vec<u8>),
     Written,
     Closed(StreamEnd),

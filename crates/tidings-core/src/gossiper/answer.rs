@@ -44,7 +44,11 @@ impl Gossiper {
             return Err(Rejected::Absent);
         }
         if sender.id == self.cluster.me() {
-            return Err(self.meet_own_name(now, from, exchange));
+            // By whatever clock another process of this name says so, it has one.
+            if let Body::Refusal(refusal) = body {
+                return self.receive_refusal(now, from, exchange, refusal);
+            }
+            return Err(self.meet_own_name(now, from, exchange, sender, &body));
         }
         self.receive_from_other(now, from, len, sender, exchange, body)
     }
@@ -69,10 +73,7 @@ impl Gossiper {
             return Err(Rejected::Flood);
         }
         if !bounds::is_believable(now.wall, sender.head, sender.max) {
-            if matches!(body, Body::Syn(_)) && sender.head.generation > bounds::highest_generation(now.wall) {
-                let others = self.some_live_addresses(3);
-                self.transmit(from, exchange, Body::Refusal(Refusal { clock: now.wall, others }));
-            }
+            self.refuse_if_beyond_belief(now, from, exchange, sender, &body);
             return Err(Rejected::Unbelievable);
         }
         if self.cluster.endpoint(sender.id).is_some_and(|known| known.address == from) {
@@ -103,9 +104,32 @@ impl Gossiper {
         Ok(())
     }
 
+    /// Tells one that asks in a generation that nobody can have by now, by which clock that is.
+    fn refuse_if_beyond_belief(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        exchange: u32,
+        sender: Sender,
+        body: &Body,
+    ) {
+        if matches!(body, Body::Syn(_)) && sender.head.generation > bounds::highest_generation(now.wall) {
+            let others = self.some_live_addresses(3);
+            self.transmit(from, exchange, Body::Refusal(Refusal { clock: now.wall, others }));
+        }
+    }
+
     /// A message in this node's own name: its own, through a seed's address that is its own; or a second process's.
-    fn meet_own_name(&mut self, now: Time, from: SocketAddr, exchange: u32) -> Rejected {
-        let Some(exchange) = self.exchanges.end(exchange) else {
+    fn meet_own_name(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        number: u32,
+        sender: Sender,
+        body: &Body,
+    ) -> Rejected {
+        let Some(exchange) = self.exchanges.end(number) else {
+            self.refuse_if_beyond_belief(now, from, number, sender, body);
             self.look_for_namesake(now, from);
             return Rejected::OwnName;
         };
@@ -133,8 +157,11 @@ impl Gossiper {
         let signs = self.signs(now.moment, Some(sender));
         let (line, datagram) = (line_of(sender), self.config.datagram);
         let allowed = self.proofs.allowance(from, len, now.moment);
-        // A puller may have to be asked in turn, and both answers together must not exceed the allowance.
-        let room = datagram.min(if syn.is_pull { allowed - allowed / 3 } else { allowed });
+        // Whoever knows nobody, and was never answered, cannot tell a silent world from one that does not believe it (G3).
+        let is_alone = self.liveness.live().is_empty() && !self.is_accepted();
+        // The sender may have to be asked in turn, and both together must not exceed the allowance.
+        let asks = syn.is_pull || is_alone;
+        let room = datagram.min(if asks { allowed - allowed / 3 } else { allowed });
         let sizes = (room, datagram);
         let Answer { mut ack, is_behind, is_cut } =
             digest::ack(&self.cluster, &line, syn, signs, &mut self.rng, now.moment, sizes);
@@ -143,7 +170,8 @@ impl Gossiper {
         }
         self.transmit(from, exchange, Body::Ack(ack));
         let is_new = self.cluster.line(sender.id).generation < sender.head.generation;
-        if syn.is_pull && is_behind && (is_new || self.config.mode == Mode::Push) {
+        let pulls = syn.is_pull && (is_new || self.config.mode == Mode::Push);
+        if is_behind && (pulls || is_alone) {
             self.repair(now, from, sender.id, datagram.min(allowed / 3));
         }
     }

@@ -54,11 +54,13 @@ impl Gossiper {
         self.liveness.standing(id)
     }
 
-    /// When silence alone will have convicted `id`, as things are now. It is no earlier than this node convicts anybody.
+    /// When silence alone will have convicted `id`, as things are now: once this node convicts anybody again, and has looked
+    /// at it, which it does once in three times the spacing of heads.
     #[must_use]
     pub fn silent_until(&self, id: NodeId) -> Option<Moment> {
         let pulse = &self.cluster.endpoint(id)?.pulse;
-        Some(pulse.silent_until(self.threshold(id), self.floor()).max(self.clock.hold_until))
+        let silent = pulse.silent_until(self.threshold(id), self.floor()).max(self.clock.hold_until);
+        Some(silent + 3 * self.floor())
     }
 
     /// What is kept at `now` beside the nodes' states.

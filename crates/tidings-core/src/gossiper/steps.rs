@@ -115,7 +115,7 @@ impl Gossiper {
     }
 
     /// Whether somebody answered in this life: until then nobody may believe its generation, and a push would never tell.
-    fn is_accepted(&self) -> bool {
+    pub(super) fn is_accepted(&self) -> bool {
         self.owner.accepted >= self.cluster.own().replica.generation()
     }
 

@@ -138,13 +138,11 @@ impl Gossiper {
         }
     }
 
-    /// A known node in a new life: nothing that was believed of the old one holds.
+    /// A known node in a new life: nothing that was believed of the old one holds, but how often its heads come, and how
+    /// late, is of the way that they take.
     pub(super) fn judge_restart(&mut self, now: Time, id: NodeId) {
-        let floor = self.floor();
         let Some(endpoint) = self.cluster.life_mut(id) else { return };
-        let mut pulse = Pulse::new(endpoint.authored, floor);
-        pulse.look_at = endpoint.pulse.look_at;
-        endpoint.pulse = pulse;
+        endpoint.pulse.begin_life(endpoint.authored);
         self.suspects.remove(&id);
         match self.liveness.standing(id) {
             Some(Standing::Live) => self.look_again(id),
@@ -273,7 +271,9 @@ impl Gossiper {
     pub(super) fn is_tried(&self, id: NodeId) -> bool {
         match self.liveness.standing(id) {
             Some(Standing::Live) => true,
-            Some(Standing::Unreachable) => self.suspicion(id).is_some_and(|suspicion| suspicion.failed < MOST),
+            Some(Standing::Unreachable) => {
+                self.suspicion(id).is_some_and(|suspicion| suspicion.failed < MOST)
+            }
             Some(Standing::Departed) | None => false,
         }
     }
@@ -392,10 +392,12 @@ impl Gossiper {
 
     /// Puts down when `id` is to be looked at next.
     fn look_again(&mut self, id: NodeId) {
-        let (floor, threshold, hold) = (self.floor(), self.threshold(id), self.clock.hold_until);
-        let after = self.clock.now + self.config.interval / 4;
+        // By the threshold as it is configured: doubts may end before that, and nobody would look then.
+        let (floor, threshold, hold) = (self.floor(), self.config.threshold, self.clock.hold_until);
+        let (after, soon) = (self.clock.now + self.config.interval / 4, self.clock.now + 3 * floor);
         let Some(pulse) = self.pulse_mut(id) else { return };
-        let at = pulse.silent_until(threshold, floor).max(hold).max(after);
+        // What is reckoned with may change until then: a look in three spacings costs the same at any number of nodes.
+        let at = pulse.silent_until(threshold, floor).min(soon).max(hold).max(after);
         let old = pulse.look_at.replace(at);
         self.liveness.look(id, old, Some(at));
     }

@@ -30,6 +30,8 @@ pub(super) struct Urgent {
 const SETTLING: u32 = 60;
 /// For how long a stream may be silent that was under way when the chaos ended, and what was fetched in vain is left alone.
 const STREAMS: Duration = Duration::from_secs(20);
+/// How many intervals it may take at most until silence convicts.
+const SILENCE: u32 = 1_000;
 /// How many intervals a start may take beside, with the search for another process of the name.
 const START: u32 = 12;
 
@@ -100,7 +102,11 @@ impl Simulation {
         let Some(&first) = running.first() else { return };
         let config = &self.nodes[first.0].config;
         let (interval, datagram) = (config.interval, config.datagram);
-        let of_streams = if self.largest_value() < datagram / 2 { 0 } else { u32::try_from(STREAMS.as_millis() / interval.as_millis()).unwrap_or(0) };
+        let of_streams = if self.largest_value() < datagram / 2 {
+            0
+        } else {
+            u32::try_from(STREAMS.as_millis() / interval.as_millis()).unwrap_or(0)
+        };
         let limit = rounds(running.len()) * slowness + 4 + of_streams;
         let mut found = None;
         for _ in 0..limit + START {
@@ -121,12 +127,22 @@ impl Simulation {
             self.run(interval);
             self.look_at_the_dead(down, interval);
         }
-        self.look_at_the_end(down);
+        self.look_at_the_end();
+        // Where nobody is asked for an answer, silence alone convicts, and that may take long.
+        for _ in 0..SILENCE {
+            if !self.running().iter().any(|&place| self.takes_for_live(place, down)) {
+                return;
+            }
+            self.run(interval);
+            self.look_at_the_dead(down, interval);
+        }
+        self.break_promise(Promise::F1, None, format_args!("somebody takes for live who is down"));
     }
 
     /// The length of the longest value that anybody has.
     fn largest_value(&self) -> usize {
-        let replicas = self.running().into_iter().filter_map(|place| self.core(place).replica(self.id(place)));
+        let replicas =
+            self.running().into_iter().filter_map(|place| self.core(place).replica(self.id(place)));
         let longest = |replica: &tidings_core::Replica| {
             replica.entries().filter_map(|(_, entry)| Some(entry.value.as_ref()?.as_bytes().len())).max()
         };
@@ -198,7 +214,8 @@ impl Simulation {
             return format!("takes others for live than {with}, or shows other values");
         };
         let shown = |place| at(place, id).map_or("nothing".to_owned(), |(g, v)| format!("{g}/{v}"));
-        let name = self.core(one).replica(id).and_then(|_| self.places().into_iter().find(|&p| self.id(p) == id));
+        let name =
+            self.core(one).replica(id).and_then(|_| self.places().into_iter().find(|&p| self.id(p) == id));
         let name = name.map_or(format!("{id:?}"), |place| self.name(place).to_string());
         format!("holds {} of {name}, and {with} {}", shown(one), shown(other))
     }
@@ -219,7 +236,12 @@ impl Simulation {
         }
     }
 
-    fn look_at_the_end(&mut self, down: &BTreeSet<NodeId>) {
+    /// Whether a node takes one of `down` for live.
+    fn takes_for_live(&self, place: Place, down: &BTreeSet<NodeId>) -> bool {
+        down.iter().any(|&id| self.core(place).standing(id) == Some(Standing::Live))
+    }
+
+    fn look_at_the_end(&mut self) {
         if let Some((promise, place, what)) = self.not_yet_true() {
             self.break_promise(promise, place, format_args!("{what} at the end of the calm"));
         }
@@ -228,11 +250,7 @@ impl Simulation {
             let Some(core) = &node.core else { continue };
             let load = core.load(node.moment(self.now));
             let soft = load.accused + load.acquitted + load.recent + load.fetching + load.serving;
-            let lives = down.iter().find(|&&id| core.standing(id) == Some(Standing::Live));
             let rounds = u32::try_from(node.config.fanout).unwrap_or(u32::MAX) + 2;
-            if let Some(&id) = lives {
-                self.break_promise(Promise::F1, place, format_args!("takes {id:?} for live, which is down"));
-            }
             if soft > 0 {
                 self.break_promise(Promise::L5, place, format_args!("keeps {load:?} after the calm"));
             }

@@ -250,7 +250,14 @@ impl<'a> Stage<'a> {
         self.agenda = agenda.into_iter().map(|((at, number), turn)| ((at + offset, number), turn)).collect();
         let places: BTreeSet<_> =
             self.sim.places().into_iter().filter(|&place| self.sim.is_up(place)).collect();
-        let light = places.iter().filter(|place| self.written_by(**place) <= LITTLE);
+        // What somebody lacks of them from before, they may still wait for.
+        let is_current = |place: &&Place| {
+            let id = self.sim.id(**place);
+            let at =
+                |place: &Place| self.sim.core(*place).replica(id).map(tidings_core::Replica::max_version);
+            places.iter().all(|other| at(other) == at(place))
+        };
+        let light = places.iter().filter(|place| self.written_by(**place) <= LITTLE).filter(is_current);
         let light = light.map(|&place| self.sim.id(place)).collect();
         // By push or pull alone, half of the messages carry nothing, and what is left of them fills up.
         let span = if self.scenario.mode == Mode::PushPull { settle } else { 2 * settle };
@@ -302,7 +309,9 @@ fn slowness(scenario: &Scenario) -> u32 {
         Shape::Full => 1,
         Shape::Ring => scenario.nodes / 2,
         Shape::Line => scenario.nodes.saturating_sub(1),
-        Shape::Star => 2,
+        Shape::Star if scenario.mode == Mode::PushPull => 2,
+        // By push or pull alone, the first one turns to each of the others in its turn.
+        Shape::Star => scenario.nodes / 2 + 1,
     };
     u32::try_from(diameter.max(1)).unwrap_or(u32::MAX)
 }

@@ -254,7 +254,10 @@ impl Replica {
             return Applied::Ignored;
         }
         match delta.span {
-            Span::Reset => self.replace(delta, limits),
+            Span::Reset if self.max < delta.gc => self.replace(delta, limits),
+            // It was made for one that knew less. What is above `max` is all that this one needs; the rest may lack
+            // what is shown here and was written again since.
+            Span::Reset => self.extend(delta, limits),
             Span::After(after) if after <= self.max && self.max >= delta.gc => self.extend(delta, limits),
             Span::After(_) if flaw!(GapSkipped) => self.extend(delta, limits),
             Span::After(_) => Applied::Gap,

@@ -19,6 +19,7 @@
 //! ```
 
 mod machines;
+pub mod model;
 mod network;
 mod node;
 mod simulation;

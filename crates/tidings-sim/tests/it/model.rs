@@ -122,6 +122,15 @@ fn searches_go_where_they_should() {
 }
 
 #[test]
+#[ignore = "takes some minutes, and a gigabyte"]
+fn wider_searches_keep_all_promises() {
+    let bounds = Bounds::default();
+    keeps_all_promises(&explore(Bounds { versions: 3, lives: 2, delayed: 2, ..bounds }));
+    keeps_all_promises(&explore(Bounds { others: 3, versions: 5, ..bounds }));
+    keeps_all_promises(&explore(Bounds { versions: 6, ..bounds }));
+}
+
+#[test]
 fn a_search_is_the_same_each_time() {
     let bounds = Bounds { versions: 2, lives: 2, delayed: 1, ..Bounds::default() };
     assert_eq!(explore(bounds), explore(bounds));

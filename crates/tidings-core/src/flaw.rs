@@ -34,18 +34,34 @@ mod planted {
     pub enum Flaw {
         /// S1: a relay stamps all that it passes on with the version that it tells up to.
         Relabelled,
+        /// S1: who holds a key that a reset lacks, makes a tombstone of it.
+        Forged,
         /// S2: a delta is taken also if it ends below what is known.
         Backwards,
+        /// S2: a reset replaces also what has come too far to need it.
+        LateReset,
         /// S3: an owner gives two of its writes the same version.
         VersionReused,
         /// S4: a tombstone is not passed on.
         DeleteUntold,
+        /// S4: who is below an owner's `gc_version` is told of it, and takes it, like anybody.
+        StaleTaken,
+        /// S4: a delta does not say up to where tombstones were dropped.
+        GcUntold,
+        /// S4: all tombstones are dropped once one may be.
+        DroppedEarly,
         /// S5: whoever departed is live again with any sign of life.
         Returned,
         /// S6: an owner takes what others say of its own state.
         Overwritten,
         /// S7: a delta is taken also if what it builds upon is missing.
         GapSkipped,
+        /// S7: a reset is cut like any delta.
+        ResetCut,
+        /// S7: a delta is made for a version of another life, and taken.
+        LivesMixed,
+        /// S7: a delta is cut inside a version.
+        VersionSplit,
         /// S8: a message of another cluster is read like any.
         AnyCluster,
         /// S9: a generation is told before it is on disk, and is the saved one.

@@ -152,7 +152,7 @@ impl Replica {
             introduction,
             span,
             through: self.max,
-            gc: self.gc,
+            gc: if flaw!(GcUntold) { Version(0) } else { self.gc },
             max: self.max,
             entries: Vec::new(),
         };
@@ -160,17 +160,22 @@ impl Replica {
         self.fill(&mut delta, after, room);
         let progress = delta.through > after || !known;
         let whole = delta.through == self.max;
-        (progress && (whole || span != Span::Reset)).then_some(delta)
+        (progress && (whole || span != Span::Reset || flaw!(ResetCut))).then_some(delta)
     }
 
     /// From where to tell one that is at `theirs`, and whether it knows this life; `None` if it knows as much.
     fn span_for(&self, theirs: Option<(Generation, Version)>) -> Option<(Span, bool)> {
+        if let Some((generation, max)) = theirs
+            && (flaw!(LivesMixed) && generation < self.generation && max < self.max)
+        {
+            return Some((Span::After(max), true));
+        }
         let known = theirs.filter(|&(generation, _)| generation >= self.generation);
         match known {
             None if self.gc == Version(0) => Some((Span::After(Version(0)), false)),
             None => Some((Span::Reset, false)),
             Some((generation, max)) if generation > self.generation || max >= self.max => None,
-            Some((_, max)) if max < self.gc => Some((Span::Reset, true)),
+            Some((_, max)) if max < self.gc && !flaw!(StaleTaken) => Some((Span::Reset, true)),
             Some((_, max)) => Some((Span::After(max), true)),
         }
     }
@@ -229,6 +234,10 @@ impl Replica {
                 }
                 cost += size::entry(before, key, entry);
                 before = version;
+                if cost > room && flaw!(VersionSplit) && delta.entries.len() > start {
+                    delta.through = version;
+                    return;
+                }
                 if cost > room {
                     delta.entries.truncate(start);
                     delta.through = Version(version.0 - 1);
@@ -254,8 +263,13 @@ impl Replica {
             return Applied::Ignored;
         }
         match delta.span {
-            Span::Reset => self.replace(delta, limits),
-            Span::After(after) if after <= self.max && self.max >= delta.gc => self.extend(delta, limits),
+            Span::Reset if self.max < delta.gc || flaw!(LateReset) => self.replace(delta, limits),
+            // It was made for one that knew less. What is above `max` is all that this one needs; the rest may lack
+            // what is shown here and was written again since.
+            Span::Reset => self.extend(delta, limits),
+            Span::After(after) if after <= self.max && (self.max >= delta.gc || flaw!(StaleTaken)) => {
+                self.extend(delta, limits)
+            }
             Span::After(_) if flaw!(GapSkipped) => self.extend(delta, limits),
             Span::After(_) => Applied::Gap,
         }
@@ -265,7 +279,7 @@ impl Replica {
     fn apply_new_life(&mut self, delta: &Delta, limits: Limits) -> Applied {
         let usable = match delta.span {
             Span::Reset => true,
-            Span::After(after) => after == Version(0) && delta.gc == Version(0),
+            Span::After(after) => after == Version(0) && delta.gc == Version(0) || flaw!(LivesMixed),
         };
         if usable { self.replace(delta, limits) } else { Applied::Gap }
     }
@@ -286,6 +300,9 @@ impl Replica {
             if old.value.is_some() && !stays {
                 let version = fresh.entries.get(key).map_or(fresh.max, |tombstone| tombstone.version);
                 changes.push((key.clone(), None, version));
+                if flaw!(Forged) {
+                    fresh.put(key.clone(), Entry { value: None, version });
+                }
             }
         }
         for (key, entry) in &delta.entries {
@@ -348,7 +365,8 @@ impl Replica {
         if self.gc == Version(0) {
             return;
         }
-        let collected = |entry: &Entry| entry.value.is_none() && entry.version <= self.gc;
+        let collected =
+            |entry: &Entry| entry.value.is_none() && (entry.version <= self.gc || flaw!(DroppedEarly));
         let gone: Vec<Key> =
             self.entries.iter().filter(|(_, e)| collected(e)).map(|(key, _)| key.clone()).collect();
         for key in gone {

@@ -22,6 +22,7 @@ pub mod checker;
 mod counts;
 mod life;
 mod machines;
+pub mod model;
 mod network;
 mod node;
 mod queue;

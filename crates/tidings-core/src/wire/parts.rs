@@ -277,8 +277,8 @@ fn read_delta(bytes: &mut Reader<'_>) -> Result<Delta, WireError> {
     let introduction = if flags & INTRODUCED == 0 { None } else { Some(read_introduction(bytes)?) };
     // A run begins above all that was collected; a reset goes all the way.
     let in_order = match span {
-        Span::After(after) => gc <= after && after <= through && through <= max,
-        Span::Reset => after == Version(0) && gc <= through && through == max,
+        Span::After(after) => (gc <= after || flaw!(StaleTaken)) && after <= through && through <= max,
+        Span::Reset => after == Version(0) && gc <= through && (through == max || flaw!(ResetCut)),
     };
     if !in_order || introduction.is_some() != (after == Version(0)) {
         return Err(WireError::Malformed("a delta whose versions are out of order"));

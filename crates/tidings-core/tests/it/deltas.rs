@@ -7,7 +7,7 @@ use proptest::bool::weighted;
 use proptest::option;
 use proptest::prelude::*;
 use tidings_core::{
-    Applied, Delta, Entry, Generation, Heartbeat, Introduction, Key, Limits, NodeId, NodeName, Replica,
+    Applied, Delta, Entry, Generation, Heartbeat, Introduction, Key, Limits, NodeId, NodeName, Replica, Span,
     Value, Version,
 };
 
@@ -233,6 +233,18 @@ fn a_later_life_replaces_an_earlier_one_only_from_its_beginning() {
     assert_eq!(replica.apply(&late, LIMITS), Applied::Ignored);
     let tail = new.cut(OWNER, &who(), Some((Generation(2), Version(1))), PLENTY).unwrap();
     assert_eq!(old.clone().apply(&tail, LIMITS), Applied::Gap);
+}
+
+#[test]
+fn a_reset_that_comes_late_hides_nothing() {
+    let entry = |version| (key(1), Entry { value: Some(Value::from("v")), version: Version(version) });
+    // Whoever is at 3 lacks the key: it was written at 2, and again at 4.
+    let ahead = Replica::restored(LIFE, Version(3), Version(1), []);
+    let reset = cut(&ahead, &Replica::new(LIFE), PLENTY).unwrap();
+    assert_eq!(reset.span, Span::Reset);
+    let mut replica = Replica::restored(LIFE, Version(2), Version(0), [entry(2)]);
+    assert_eq!(replica.apply(&reset, LIMITS), Applied::Taken(Vec::new()));
+    assert_eq!(replica, Replica::restored(LIFE, Version(3), Version(1), [entry(2)]));
 }
 
 #[test]

@@ -61,6 +61,7 @@ mod event;
 mod evidence;
 mod exchange;
 mod gossiper;
+mod interner;
 mod liveness;
 mod message;
 mod name;
@@ -70,6 +71,7 @@ mod peer;
 mod pieces;
 mod proof;
 mod recent;
+mod record;
 mod replica;
 mod rng;
 mod round;
@@ -85,6 +87,7 @@ pub use delta::{Delta, Introduction, Span};
 pub use entry::{Entry, Key, KeyError, Value};
 pub use event::{Cause, Event, EventKind};
 pub use gossiper::{Gossiper, Identity};
+pub use interner::Interner;
 pub use message::{
     Ack, Body, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line, Message, Namesake, News,
     Piece, Push, Refusal, Sender, Syn, Window,

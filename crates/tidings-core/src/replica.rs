@@ -44,6 +44,19 @@ pub enum Applied {
     Taken(Vec<(Key, Option<Value>, Version)>),
 }
 
+/// What a delta can do to a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// It tells what is known.
+    Old,
+    /// What it builds upon is missing.
+    Gap,
+    /// It takes the place of what is known.
+    Replaces,
+    /// It goes on where what is known ends.
+    Extends,
+}
+
 /// How large one owner is, or may grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -239,29 +252,27 @@ impl Replica {
     /// Takes `delta` by the rules of PROTOCOL.md. It tells of this replica's owner. If it isn't taken, nothing has
     /// moved.
     pub fn apply(&mut self, delta: &Delta, limits: Limits) -> Applied {
-        if delta.generation < self.generation {
-            return Applied::Ignored;
-        }
-        if delta.generation > self.generation {
-            return self.apply_new_life(delta, limits);
-        }
-        if delta.through <= self.max {
-            return Applied::Ignored;
-        }
-        match delta.span {
-            Span::Reset => self.replace(delta, limits),
-            Span::After(after) if after <= self.max && self.max >= delta.gc => self.extend(delta, limits),
-            Span::After(_) => Applied::Gap,
+        match self.fit(delta) {
+            Fit::Old => Applied::Ignored,
+            Fit::Gap => Applied::Gap,
+            Fit::Replaces => self.replace(delta, limits),
+            Fit::Extends => self.extend(delta, limits),
         }
     }
 
-    /// A delta of a later life starts from nothing, or it is of no use.
-    fn apply_new_life(&mut self, delta: &Delta, limits: Limits) -> Applied {
-        let usable = match delta.span {
-            Span::Reset => true,
-            Span::After(after) => after == Version(0) && delta.gc == Version(0),
-        };
-        if usable { self.replace(delta, limits) } else { Applied::Gap }
+    /// What `delta` could do here.
+    pub(crate) fn fit(&self, delta: &Delta) -> Fit {
+        let is_new_life = delta.generation > self.generation;
+        if delta.generation < self.generation || (!is_new_life && delta.through <= self.max) {
+            return Fit::Old;
+        }
+        match delta.span {
+            Span::Reset => Fit::Replaces,
+            // A delta of a later life starts from nothing, or it is of no use.
+            Span::After(Version(0)) if is_new_life && delta.gc == Version(0) => Fit::Replaces,
+            Span::After(after) if !is_new_life && after <= self.max && self.max >= delta.gc => Fit::Extends,
+            Span::After(_) => Fit::Gap,
+        }
     }
 
     fn replace(&mut self, delta: &Delta, limits: Limits) -> Applied {

@@ -75,7 +75,7 @@ impl Gossiper {
             }
             return Err(Rejected::Unbelievable);
         }
-        if self.cluster.endpoint(sender.id).is_some_and(|known| known.address == from) {
+        if self.cluster.endpoint(sender.id).is_some_and(|known| known.address() == from) {
             self.contacts.meet(from, sender.id);
         }
         self.see_at(sender.id, from);
@@ -156,7 +156,7 @@ impl Gossiper {
         self.clock.repairs -= 1;
         self.clock.repaired += 1;
         // Whoever does not answer elsewhere than where it is said to be is no suspect.
-        let known = self.cluster.endpoint(id).filter(|known| known.address == from);
+        let known = self.cluster.endpoint(id).filter(|known| known.address() == from);
         let with = known.map(|_| id);
         self.ask(now, from, with, None, room);
     }
@@ -243,7 +243,7 @@ impl Gossiper {
     ) -> Result<(), Rejected> {
         let exchange = self.exchanges.end(exchange).ok_or(Rejected::Unsolicited)?;
         self.contacts.remember(refusal.others);
-        let own = self.cluster.own().replica.generation();
+        let own = self.cluster.own().generation();
         if exchange.generation != own {
             return Ok(());
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Gossiper;
 use crate::config::Mode;
+use crate::contacts::Astray;
 use crate::detector::{LEAST_APART, Pulse};
-use crate::endpoint::EndpointState;
 use crate::event::{Cause, EventKind};
 use crate::evidence::Suspicion;
 use crate::exchange::Exchange;
@@ -34,7 +34,7 @@ impl Gossiper {
         self.clock.next = self.clock.next.max(now.moment);
         self.exchanges.extend(slept);
         self.streams.extend(slept);
-        for id in self.liveness.live().to_vec() {
+        for id in self.cluster.live().to_vec() {
             if let Some(pulse) = self.pulse_mut(id) {
                 pulse.quiet_since = (pulse.quiet_since + slept).min(now.moment);
                 if let Some(suspicion) = &mut pulse.suspicion {
@@ -59,7 +59,7 @@ impl Gossiper {
         let known = endpoint.head();
         if head <= known || head.generation > known.generation {
             if head.generation > known.generation {
-                let max = endpoint.replica.max_version();
+                let max = endpoint.max_version();
                 self.cluster.touch(id, max);
             }
             return;
@@ -99,8 +99,8 @@ impl Gossiper {
             self.accused.remove(&id);
             self.suspects.remove(&id);
         }
-        let given_up = !self.liveness.unreachable().is_empty()
-            && self.liveness.standing(id) == Some(Standing::Unreachable);
+        let given_up = !self.cluster.roll(Standing::Unreachable).is_empty()
+            && self.cluster.standing(id) == Some(Standing::Unreachable);
         if given_up {
             self.revive(now, id);
         }
@@ -110,7 +110,7 @@ impl Gossiper {
     /// silence allows, and than the attempts that it did not answer.
     fn revive(&mut self, now: Time, id: NodeId) {
         let phi = self.silence(id, now.moment).max(self.attempts(id));
-        if phi < self.config.threshold && self.liveness.enter(id, Standing::Live) {
+        if phi < self.config.threshold && self.cluster.enter(id, Standing::Live) {
             self.look_again(id);
             self.say(now, id, EventKind::Live);
         }
@@ -123,11 +123,11 @@ impl Gossiper {
         }
         let phi = self.silence(id, now.moment);
         if phi < self.config.threshold {
-            self.liveness.enter(id, Standing::Live);
+            self.cluster.enter(id, Standing::Live);
             self.look_again(id);
             self.say(now, id, EventKind::Live);
         } else {
-            self.liveness.enter(id, Standing::Unreachable);
+            self.cluster.enter(id, Standing::Unreachable);
             self.say(now, id, EventKind::Unreachable { phi, cause: Cause::Silence });
         }
     }
@@ -140,7 +140,7 @@ impl Gossiper {
         pulse.look_at = endpoint.pulse.look_at;
         endpoint.pulse = pulse;
         self.suspects.remove(&id);
-        match self.liveness.standing(id) {
+        match self.cluster.standing(id) {
             Some(Standing::Live) => self.look_again(id),
             Some(Standing::Unreachable) => self.revive(now, id),
             Some(Standing::Departed) | None => self.judge_newcomer(now, id),
@@ -156,11 +156,8 @@ impl Gossiper {
     /// Nobody looks after `id` any longer.
     fn put_to_rest(&mut self, id: NodeId, standing: Standing) {
         self.suspects.remove(&id);
-        if let Some(pulse) = self.pulse_mut(id) {
-            let old = pulse.look_at.take();
-            self.liveness.look(id, old, None);
-        }
-        self.liveness.enter(id, standing);
+        self.cluster.look(id, Moment::NEVER);
+        self.cluster.enter(id, standing);
     }
 
     /// `exchange` was answered, by `id`.
@@ -183,39 +180,45 @@ impl Gossiper {
 
     /// Once somebody answers, the addresses of an earlier life have served.
     fn wake_contacts(&mut self) {
-        if !self.liveness.live().is_empty() {
+        if !self.cluster.live().is_empty() {
             self.contacts.forget_remembered();
         }
     }
 
     /// `id` spoke from `from`: worth a try if it does not answer where it is said to be.
     pub(super) fn see_at(&mut self, id: NodeId, from: SocketAddr) {
-        if let Some(endpoint) = self.cluster.life_mut(id) {
-            endpoint.seen_at = Some(from).filter(|from| *from != endpoint.address);
+        if let Some(endpoint) = self.cluster.endpoint(id) {
+            let seen_at = Some(from).filter(|from| *from != endpoint.address());
+            self.contacts.set_astray(id, Astray { seen_at, ..self.contacts.astray(id) });
         }
     }
 
     /// `id` did not answer at `address`.
     fn miss(&mut self, id: NodeId, address: SocketAddr) {
-        if let Some(endpoint) = self.cluster.life_mut(id).filter(|endpoint| endpoint.address == address) {
-            endpoint.missed = endpoint.missed.saturating_add(1);
+        if self.cluster.endpoint(id).is_some_and(|endpoint| endpoint.address() == address) {
+            let Astray { seen_at, missed } = self.contacts.astray(id);
+            self.contacts.set_astray(id, Astray { seen_at, missed: missed.saturating_add(1) });
         }
     }
 
     /// `id` answered at `address`. Where it was said to be it did not, of late: somebody else had said that.
     fn find(&mut self, id: NodeId, address: SocketAddr) {
-        let Some(endpoint) = self.cluster.life_mut(id) else { return };
-        if endpoint.address == address || endpoint.missed >= MISSES {
-            (endpoint.address, endpoint.missed) = (address, 0);
+        let Some(endpoint) = self.cluster.endpoint(id) else { return };
+        let Astray { seen_at, missed } = self.contacts.astray(id);
+        if endpoint.address() == address || missed >= MISSES {
+            self.cluster.move_to(id, address);
+            self.contacts.set_astray(id, Astray { seen_at, missed: 0 });
         }
     }
 
-    /// Where to try `endpoint`: where it was heard from, if it does not answer where it is said to be, and that again from
-    /// time to time.
-    pub(super) fn address_to_try(&self, endpoint: &EndpointState) -> SocketAddr {
-        let elsewhere = endpoint.seen_at.filter(|_| endpoint.missed >= MISSES);
-        let turn = endpoint.missed.wrapping_add(u8::from(self.cluster.round().is_multiple_of(2)));
-        elsewhere.filter(|_| turn.is_multiple_of(2)).unwrap_or(endpoint.address)
+    /// Where to try `id`: where it was heard from, if it does not answer where it is said to be, and that again from time to
+    /// time. `None` if it is not known.
+    pub(super) fn address_to_try(&self, id: NodeId) -> Option<SocketAddr> {
+        let endpoint = self.cluster.endpoint(id)?;
+        let Astray { seen_at, missed } = self.contacts.astray(id);
+        let elsewhere = seen_at.filter(|_| missed >= MISSES);
+        let turn = missed.wrapping_add(u8::from(self.cluster.round().is_multiple_of(2)));
+        Some(elsewhere.filter(|_| turn.is_multiple_of(2)).unwrap_or(endpoint.address()))
     }
 
     /// How long an answer may take before the attempt counts as failed.
@@ -251,7 +254,7 @@ impl Gossiper {
         }
         suspicion.next = Some(now.moment + suspicion.wait.max(apart));
         suspicion.wait = (suspicion.wait * 3 / 2).min(interval / 2);
-        if self.liveness.standing(id) == Some(Standing::Live) {
+        if self.cluster.standing(id) == Some(Standing::Live) {
             self.suspects.insert(id);
         }
         self.accused.insert(id);
@@ -262,7 +265,7 @@ impl Gossiper {
     /// Whether attempts on `id` count: while it is live, and for a while after it was convicted, since others may need more
     /// failures than this node did, and hear of them from here.
     pub(super) fn is_tried(&self, id: NodeId) -> bool {
-        match self.liveness.standing(id) {
+        match self.cluster.standing(id) {
             Some(Standing::Live) => true,
             Some(Standing::Unreachable) => self.suspicion(id).is_some(),
             Some(Standing::Departed) | None => false,
@@ -297,9 +300,9 @@ impl Gossiper {
 
     /// Convicts whom the evidence is enough against.
     pub(super) fn convict(&mut self, now: Time) {
-        while let Some(id) = self.liveness.due(now.moment) {
+        while let Some(id) = self.cluster.due(now.moment) {
             self.judge(now, id);
-            if self.liveness.standing(id) == Some(Standing::Live) {
+            if self.cluster.standing(id) == Some(Standing::Live) {
                 self.look_again(id);
             }
         }
@@ -309,7 +312,7 @@ impl Gossiper {
     }
 
     fn judge(&mut self, now: Time, id: NodeId) {
-        if self.liveness.standing(id) != Some(Standing::Live) {
+        if self.cluster.standing(id) != Some(Standing::Live) {
             return;
         }
         let (silence, attempts) = (self.silence(id, now.moment), self.attempts(id));
@@ -341,14 +344,14 @@ impl Gossiper {
     /// The most that one accuser's attempts may say of `id`, this node's own included: where there are others to ask, it
     /// takes several.
     pub(super) fn cap(&self, id: NodeId) -> f64 {
-        let accusers = u32::try_from(self.liveness.live().len().clamp(1, 4)).expect("at most four");
+        let accusers = u32::try_from(self.cluster.live().len().clamp(1, 4)).expect("at most four");
         (self.threshold(id) / f64::from(accusers)).max(2.0)
     }
 
     /// The threshold for `id`, raised, three times at most, by the share of all others that do not answer either: the
     /// fault may be this node's own.
     pub(super) fn threshold(&self, id: NodeId) -> f64 {
-        let others = self.liveness.live().len().saturating_sub(1);
+        let others = self.cluster.live().len().saturating_sub(1);
         let suspects = self.suspects.len() - usize::from(self.suspects.contains(&id));
         if others == 0 {
             return self.config.threshold;
@@ -366,7 +369,7 @@ impl Gossiper {
             Mode::PushPull | Mode::Pull => 2,
         };
         let budget = messages * self.config.fanout * self.config.heads;
-        let rounds = self.liveness.live().len().div_ceil(budget).max(1);
+        let rounds = self.cluster.live().len().div_ceil(budget).max(1);
         self.config.interval * u32::try_from(rounds).unwrap_or(u32::MAX)
     }
 
@@ -374,10 +377,9 @@ impl Gossiper {
     fn look_again(&mut self, id: NodeId) {
         let (floor, threshold, hold) = (self.floor(), self.threshold(id), self.clock.hold_until);
         let after = self.clock.now + self.config.interval / 4;
-        let Some(pulse) = self.pulse_mut(id) else { return };
-        let at = pulse.silent_until(threshold, floor).max(hold).max(after);
-        let old = pulse.look_at.replace(at);
-        self.liveness.look(id, old, Some(at));
+        let Some(endpoint) = self.cluster.endpoint(id) else { return };
+        let at = endpoint.pulse.silent_until(threshold, floor).max(hold).max(after);
+        self.cluster.look(id, at);
     }
 
     pub(super) fn pulse_mut(&mut self, id: NodeId) -> Option<&mut Pulse> {

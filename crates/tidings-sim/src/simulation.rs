@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tidings_core::{
-    Event, Gossiper, Identity, Message, Moment, NodeName, Peer, Persist, Rng, Shown, Transmit,
+    Event, Gossiper, Identity, Interner, Message, Moment, NodeName, Peer, Persist, Rng, Shown, Transmit,
 };
 
 use crate::network::Network;
@@ -27,6 +27,8 @@ pub struct Simulation {
     pub(crate) counts: Counts,
     pub(crate) streams: Streams,
     pub(crate) trace: Trace,
+    /// What the cores hold alike, once.
+    pub(crate) interner: Interner,
     /// The nodes that something happened to since somebody looked.
     touched: BTreeSet<Place>,
 }
@@ -62,6 +64,7 @@ impl Simulation {
             counts: Counts::default(),
             streams: Streams::default(),
             trace: Trace::default(),
+            interner: Interner::default(),
             touched: BTreeSet::new(),
         }
     }
@@ -256,6 +259,7 @@ impl Simulation {
         let me = Identity { name: node.name.clone(), address, saved };
         let core = Gossiper::new(node.config.clone(), me, rng_seed, node.time(now));
         let mut core = core.expect("the configuration works");
+        core.share(self.interner.clone());
         let addresses = |places: &[Place]| {
             places
                 .iter()

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::acquaintances::Acquaintances;
 use crate::delta::{Delta, Introduction};
 use crate::detector::Pulse;
 use crate::endpoint::EndpointState;
@@ -241,6 +242,24 @@ impl Cluster {
             (None, Some(who)) => self.meet(delta, who, now, mean),
             (Some(_), _) => self.learn(delta, now),
         }
+    }
+
+    /// Knows all of `with` from now on, and believes that they run, with `pulse`. None of it counts as a change.
+    pub(crate) fn acquaint(&mut self, with: &Acquaintances, now: Moment, pulse: &Pulse) {
+        let Self { endpoints, liveness, summary, .. } = self;
+        let strangers: Vec<_> =
+            with.all().iter().filter(|other| !endpoints.contains_key(&other.id)).collect();
+        liveness.reserve(strangers.len());
+        let met = strangers.into_iter().map(|other| {
+            *summary = summary.plus(other.summand);
+            let seat = liveness.welcome(other.id, pulse.look_at);
+            let (record, heartbeat) = (Arc::clone(&other.record), other.heartbeat);
+            (other.id, EndpointState { record, heartbeat, authored: now, pulse: pulse.clone(), seat })
+        });
+        // Out of a sorted row comes a tree without gaps.
+        let mut met: BTreeMap<_, _> = met.collect();
+        endpoints.append(&mut met);
+        self.equals.clear();
     }
 
     /// Learns of a node for the first time.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::acquaintances::Acquaintances;
 use crate::cluster::Cluster;
 use crate::config::{Config, ConfigError};
 use crate::contacts::Contacts;
@@ -260,6 +261,25 @@ impl Gossiper {
     /// same. It changes nothing but the memory that this takes; a core that has a process of its own needs none.
     pub fn share(&mut self, interner: Interner) {
         self.cluster.share(interner);
+    }
+
+    /// This node as it is just now and all of these: for each of them to know.
+    #[must_use]
+    pub fn acquaintances<'a>(nodes: impl IntoIterator<Item = &'a Self>) -> Acquaintances {
+        Acquaintances::new(nodes.into_iter().map(|node| (node.cluster.me(), node.cluster.own())))
+    }
+
+    /// Knows all of `with` from `now` on, as if it had for long: it believes that they run, and has no events and no news of
+    /// them. For simulations that begin with a large cluster; those that are known already stay as they are.
+    pub fn acquaint(&mut self, now: Time, with: &Acquaintances) {
+        self.notice_pause(now);
+        let floor = self.floor_among(self.cluster.live().len() + with.all().len());
+        let mut pulse = Pulse::new(now.moment, floor);
+        pulse.look_at = pulse.silent_until(self.config.threshold, floor);
+        self.cluster.acquaint(with, now.moment, &pulse);
+        // All have the same roll, and each relays other heads.
+        self.head_from = self.rng.below(self.cluster.live().len().max(1));
+        self.wide = false;
     }
 
     // The owner commands.

@@ -48,6 +48,7 @@
 //! }
 //! ```
 
+mod acquaintances;
 mod bounds;
 mod cluster;
 mod config;
@@ -82,6 +83,7 @@ mod time;
 mod version;
 pub mod wire;
 
+pub use acquaintances::Acquaintances;
 pub use config::{Config, ConfigError, Mode, SeedRule};
 pub use delta::{Delta, Introduction, Span};
 pub use entry::{Entry, Key, KeyError, Value};

@@ -78,6 +78,20 @@ impl Liveness {
         true
     }
 
+    /// Makes room for so many more that are live.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.live.reserve(count);
+        self.due.reserve(count);
+    }
+
+    /// Enters `id`, which is new, as live and to be looked at when it is `look_at`. Returns its seat.
+    pub(crate) fn welcome(&mut self, id: NodeId, look_at: Moment) -> Seat {
+        let seat = Seat { roll: Some(Standing::Live), place: place(self.live.len()) };
+        self.live.push(id);
+        self.due.push(Reverse((look_at, id)));
+        seat
+    }
+
     /// Lets `id` be looked at when it is `at`, and not before; [`Moment::NEVER`] if nobody has to look.
     pub(crate) fn look(&mut self, endpoints: &mut Endpoints, id: NodeId, at: Moment) {
         let Some(endpoint) = endpoints.get_mut(&id) else { return };

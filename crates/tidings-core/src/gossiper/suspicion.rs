@@ -364,12 +364,17 @@ impl Gossiper {
     /// The interval at which heads of one node can be expected: the round's, or as the budget of heads gives it. A push
     /// brings no answer, which would have some, too.
     pub(super) fn floor(&self) -> Duration {
+        self.floor_among(self.cluster.live().len())
+    }
+
+    /// The same, where so many are live.
+    pub(super) fn floor_among(&self, live: usize) -> Duration {
         let messages = match self.config.mode {
             Mode::Push => 1,
             Mode::PushPull | Mode::Pull => 2,
         };
         let budget = messages * self.config.fanout * self.config.heads;
-        let rounds = self.cluster.live().len().div_ceil(budget).max(1);
+        let rounds = live.div_ceil(budget).max(1);
         self.config.interval * u32::try_from(rounds).unwrap_or(u32::MAX)
     }
 

@@ -17,7 +17,8 @@ impl Simulation {
     /// Starts `count` nodes, named `node-0` and so on, that know each other. Two intervals
     /// have passed then, so that their rounds begin at random moments. The first is everybody's seed.
     ///
-    /// They are introduced by messages like any other, encoded and decoded.
+    /// They are introduced by messages like any other, encoded and decoded. For more than a thousand, take
+    /// [`start_acquainted`](Self::start_acquainted).
     pub fn start_warm(&mut self, count: usize, config: &Config) -> Vec<Place> {
         let first = self.nodes.len();
         let places: Vec<_> = (0..count)

@@ -104,7 +104,7 @@ impl Pulse {
 }
 
 fn nanos(span: Duration) -> Nanos {
-    Nanos::try_from(span.as_nanos()).unwrap_or(UNKNOWN - 1)
+    span.as_secs().saturating_mul(1_000_000_000).saturating_add(span.subsec_nanos().into()).min(UNKNOWN - 1)
 }
 
 /// The smoothed value that `old` becomes with `new`.

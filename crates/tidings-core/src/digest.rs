@@ -309,16 +309,19 @@ fn take_lines(from: &[Line], to: &mut Vec<Line>, room: &mut usize) {
 
 /// As much of `signs` as there is room for: evidence before heads.
 fn fitting(mut signs: Signs, room: &mut usize) -> Signs {
-    let section = |len: usize| if len == 0 { 0 } else { size::LIST + size::VARINT + len };
-    let of_evidence = |signs: &Signs| section(signs.evidence.iter().map(size::evidence).sum());
-    let of_heads = |signs: &Signs| section(signs.heads.iter().map(size::head).sum());
-    while of_evidence(&signs) > *room {
-        signs.evidence.pop();
-    }
-    *room -= of_evidence(&signs);
-    while of_heads(&signs) > *room {
-        signs.heads.pop();
-    }
-    *room -= of_heads(&signs);
+    shorten(&mut signs.evidence, size::evidence, room);
+    shorten(&mut signs.heads, size::head, room);
     signs
+}
+
+/// Drops the last of `items` until the rest fits, as a section, in `room`, and takes what that needs off `room`.
+fn shorten<T>(items: &mut Vec<T>, size: impl Fn(&T) -> usize, room: &mut usize) {
+    let mut sum = size::LIST + size::VARINT + items.iter().map(&size).sum::<usize>();
+    while sum > *room {
+        let Some(last) = items.pop() else { return };
+        sum -= size(&last);
+    }
+    if !items.is_empty() {
+        *room -= sum;
+    }
 }

@@ -328,7 +328,7 @@ impl Gossiper {
     /// [answered](Self::handle_persisted).
     #[must_use]
     pub fn poll_persist(&mut self) -> Option<Persist> {
-        self.owner.poll_persist(self.cluster.own().replica(), self.clock.now)
+        self.owner.poll_persist(&self.cluster, self.clock.now)
     }
 
     /// The next thing to tell the user.

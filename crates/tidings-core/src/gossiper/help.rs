@@ -126,6 +126,9 @@ impl Gossiper {
 
     /// `id` answered somebody at `answered`: the attempts before that were bad luck, or the fault of those who tried.
     fn acquit(&mut self, now: Time, id: NodeId, answered: Moment) {
+        if self.suspicion(id).is_none() {
+            return;
+        }
         let grave = self.is_grave(id);
         let Some(pulse) = self.pulse_mut(id) else { return };
         let Some(suspicion) = pulse.suspicion.take_if(|suspicion| suspicion.first <= answered) else {

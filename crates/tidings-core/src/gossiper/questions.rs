@@ -66,9 +66,10 @@ impl Gossiper {
     /// Whether the departure has been announced to enough others: the node may stop now.
     #[must_use]
     pub fn has_left(&self) -> bool {
-        let departed = self.cluster.own().has_departed();
-        let done = |told, enough, until| (departed && told >= enough) || self.clock.now >= until;
-        self.farewell.as_ref().is_some_and(|farewell| done(farewell.told, farewell.enough, farewell.until))
+        self.farewell.as_ref().is_some_and(|farewell| {
+            let is_told = farewell.told >= farewell.enough && self.cluster.own().has_departed();
+            is_told || self.clock.now >= farewell.until
+        })
     }
 
     /// Whether the last exchange with each of min(live peers, 8) different ones found nothing to send either way, and

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Gossiper, REPAIRS, REPEATS, RETRIES};
 use crate::bounds;
 use crate::config::Mode;
+use crate::delta::Delta;
 use crate::digest::{self, Signs, SynKind};
 use crate::exchange::Exchange;
 use crate::message::{Body, Cookie, HeadLine, Message, Sender, Window};
@@ -194,8 +195,8 @@ impl Gossiper {
         };
         let own = self.cluster.own();
         let (id, head, max) = (self.cluster.me(), own.head(), own.max_version());
-        let says_goodbye =
-            own.has_departed() && deltas.iter().any(|delta| delta.owner == id && delta.through == max);
+        let tells_all = |delta: &Delta| delta.owner == id && delta.through == max;
+        let says_goodbye = deltas.iter().any(tells_all) && own.has_departed();
         if let Some(farewell) = self.farewell.as_mut().filter(|_| says_goodbye) {
             farewell.told += 1;
         }
@@ -214,9 +215,11 @@ impl Gossiper {
         let line = |id: NodeId| Some(self.cluster.endpoint(id)?.head_line(id, now));
         let outdone =
             |asker: &Sender| self.cluster.endpoint(asker.id).is_some_and(|known| known.head() > asker.head);
-        let mut heads: Vec<_> = asker.filter(outdone).and_then(|asker| line(asker.id)).into_iter().collect();
         let count = self.config.heads.min(live.len());
-        let ids = (0..count).map(|step| live[(self.head_from + step) % live.len()]);
+        let mut heads = Vec::with_capacity(count + 1);
+        heads.extend(asker.filter(outdone).and_then(|asker| line(asker.id)));
+        let (before, from) = live.split_at(self.head_from.checked_rem(live.len()).unwrap_or(0));
+        let ids = from.iter().chain(before).take(count).copied();
         heads.extend(ids.filter(|&id| asker.is_none_or(|asker| asker.id != id)).filter_map(line));
         self.head_from = self.head_from.wrapping_add(count);
         heads

@@ -338,6 +338,9 @@ impl Gossiper {
     }
 
     pub(super) fn suspicion(&self, id: NodeId) -> Option<&Suspicion> {
+        if self.accused.is_empty() {
+            return None; // As mostly, and without a search.
+        }
         self.cluster.endpoint(id)?.pulse.suspicion.as_deref()
     }
 

@@ -1,7 +1,7 @@
 //! What this node knows of every node, itself included, and what that amounts to.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use crate::acquaintances::Acquaintances;
 use crate::delta::{Delta, Introduction};
 use crate::detector::Pulse;
 use crate::endpoint::EndpointState;
+use crate::endpoints::Endpoints;
 use crate::interner::Interner;
 use crate::liveness::Liveness;
 use crate::message::Line;
@@ -30,7 +31,7 @@ use crate::wire::size;
 #[derive(Debug)]
 pub(crate) struct Cluster {
     me: NodeId,
-    endpoints: BTreeMap<NodeId, EndpointState>,
+    endpoints: Endpoints,
     liveness: Liveness,
     interner: Option<Interner>,
     summary: Summary,
@@ -62,7 +63,7 @@ impl Cluster {
     /// A cluster of one.
     pub(crate) fn new(me: NodeId, own: EndpointState, limits: Limits, max_nodes: usize) -> Self {
         let summary = own.summand(me);
-        let endpoints = BTreeMap::from([(me, own)]);
+        let endpoints = Endpoints::new(me, own);
         let (recent, equals) = (Recent::default(), BTreeSet::new());
         let (liveness, interner) = (Liveness::default(), None);
         let mut cluster =
@@ -73,7 +74,7 @@ impl Cluster {
 
     /// The owner `id` says itself that it is at `address`: others may have said something else.
     pub(crate) fn correct_address(&mut self, id: NodeId, generation: Generation, address: SocketAddr) {
-        let endpoint = self.endpoints.get(&id).filter(|endpoint| endpoint.generation() == generation);
+        let endpoint = self.endpoints.get(id).filter(|endpoint| endpoint.generation() == generation);
         if endpoint.is_some() {
             self.move_to(id, address);
         }
@@ -81,7 +82,7 @@ impl Cluster {
 
     /// `id` is at `address`.
     pub(crate) fn move_to(&mut self, id: NodeId, address: SocketAddr) {
-        let elsewhere = self.endpoints.get_mut(&id).filter(|endpoint| endpoint.address() != address);
+        let elsewhere = self.endpoints.get_mut(id).filter(|endpoint| endpoint.address() != address);
         if let Some(endpoint) = elsewhere {
             Arc::make_mut(&mut endpoint.record).address = address;
             self.share_record(id);
@@ -91,13 +92,13 @@ impl Cluster {
     /// Makes equal records one, from now on, with all who have this interner.
     pub(crate) fn share(&mut self, interner: Interner) {
         self.interner = Some(interner);
-        let ids: Vec<_> = self.endpoints.keys().copied().collect();
+        let ids: Vec<_> = self.endpoints.ids().to_vec();
         ids.into_iter().for_each(|id| self.share_record(id));
     }
 
     fn share_record(&mut self, id: NodeId) {
         let Some(interner) = &self.interner else { return };
-        if let Some(endpoint) = self.endpoints.get_mut(&id) {
+        if let Some(endpoint) = self.endpoints.get_mut(id) {
             endpoint.record = interner.share(id, Arc::clone(&endpoint.record));
         }
     }
@@ -109,27 +110,32 @@ impl Cluster {
 
     /// This node.
     pub(crate) fn own(&self) -> &EndpointState {
-        self.endpoints.get(&self.me).expect("a cluster has the node whose view it is")
+        self.endpoints.own()
     }
 
     /// All nodes, by id.
-    pub(crate) fn endpoints(&self) -> &BTreeMap<NodeId, EndpointState> {
+    pub(crate) fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }
 
     /// One node.
     pub(crate) fn endpoint(&self, id: NodeId) -> Option<&EndpointState> {
-        self.endpoints.get(&id)
+        self.endpoints.get(id)
+    }
+
+    /// This node's life, to be changed. Nothing that the summary covers may be.
+    pub(crate) fn own_mut(&mut self) -> &mut EndpointState {
+        self.endpoints.own_mut()
     }
 
     /// What is known of a node's life, to be changed. Nothing that the summary covers may be.
     pub(crate) fn life_mut(&mut self, id: NodeId) -> Option<&mut EndpointState> {
-        self.endpoints.get_mut(&id)
+        self.endpoints.get_mut(id)
     }
 
     /// What is believed of `id`; `None` if nothing was ever entered.
     pub(crate) fn standing(&self, id: NodeId) -> Option<Standing> {
-        self.endpoints.get(&id)?.seat.standing()
+        self.endpoints.get(id)?.seat.standing()
     }
 
     /// The nodes of that standing; this one is on no roll.
@@ -219,7 +225,7 @@ impl Cluster {
 
     /// Changes this node's own state by `change`.
     pub(crate) fn change_own<T>(&mut self, change: impl FnOnce(&mut Replica) -> T) -> T {
-        let own = self.endpoints.get_mut(&self.me).expect("a cluster has the node whose view it is");
+        let own = self.endpoints.own_mut();
         let (before, since) = (own.summand(self.me), own.max_version());
         let result = change(&mut Arc::make_mut(&mut own.record).replica);
         let after = own.summand(self.me);
@@ -230,7 +236,7 @@ impl Cluster {
     /// Takes what `delta` says of another node. If it is not taken, nothing has moved.
     pub(crate) fn apply(&mut self, delta: &Delta, now: Moment, mean: Duration) -> Learned {
         debug_assert!(delta.owner != self.me, "only I change what is mine");
-        let known = self.endpoints.get(&delta.owner);
+        let known = self.endpoints.get(delta.owner);
         let is_forged = |who: &Introduction| {
             who.name.id() != delta.owner || known.is_some_and(|known| *known.name() != who.name)
         };
@@ -247,8 +253,7 @@ impl Cluster {
     /// Knows all of `with` from now on, and believes that they run, with `pulse`. None of it counts as a change.
     pub(crate) fn acquaint(&mut self, with: &Acquaintances, now: Moment, pulse: &Pulse) {
         let Self { endpoints, liveness, summary, .. } = self;
-        let strangers: Vec<_> =
-            with.all().iter().filter(|other| !endpoints.contains_key(&other.id)).collect();
+        let strangers: Vec<_> = with.all().iter().filter(|other| !endpoints.contains(other.id)).collect();
         liveness.reserve(strangers.len());
         let met = strangers.into_iter().map(|other| {
             *summary = summary.plus(other.summand);
@@ -256,9 +261,7 @@ impl Cluster {
             let (record, heartbeat) = (Arc::clone(&other.record), other.heartbeat);
             (other.id, EndpointState { record, heartbeat, authored: now, pulse: pulse.clone(), seat })
         });
-        // Out of a sorted row comes a tree without gaps.
-        let mut met: BTreeMap<_, _> = met.collect();
-        endpoints.append(&mut met);
+        endpoints.extend(met);
         self.equals.clear();
     }
 
@@ -288,7 +291,7 @@ impl Cluster {
     /// Learns more of a known node.
     fn learn(&mut self, delta: &Delta, now: Moment) -> Learned {
         let id = delta.owner;
-        let endpoint = self.endpoints.get_mut(&id).expect("it is known");
+        let endpoint = self.endpoints.get_mut(id).expect("it is known");
         // Looked at first: to change a record that others have, too, it has to be copied.
         match endpoint.replica().fit(delta) {
             Fit::Old => return Learned::Nothing,
@@ -328,7 +331,7 @@ impl Cluster {
     pub(crate) fn compared(&mut self, id: NodeId, equal: bool) {
         if !equal {
             self.equals.clear();
-        } else if self.endpoints.contains_key(&id) {
+        } else if self.endpoints.contains(id) {
             self.equals.insert(id);
         }
     }

@@ -79,7 +79,7 @@ pub(crate) fn push(cluster: &Cluster, signs: Signs, window: NodeId, now: Moment,
 pub(crate) fn window(cluster: &Cluster, first: NodeId, room: usize) -> Option<Window> {
     let mut room = room.checked_sub(size::WINDOW)?;
     let mut lines = Vec::new();
-    for (&id, endpoint) in cluster.endpoints().range(first..) {
+    for (id, endpoint) in cluster.endpoints().since(first) {
         let line = endpoint.line(id);
         match room.checked_sub(size::line(&line)) {
             Some(left) => room = left,
@@ -231,7 +231,7 @@ fn examine_window(
             sort_out(cluster, theirs, wants, lacks);
         }
     }
-    for &id in cluster.endpoints().range(window.first..=window.last).map(|(id, _)| id) {
+    for &id in cluster.endpoints().between(window.first..=window.last) {
         if named.insert(id) {
             lacks.push(Line::unknown(id));
         }

@@ -405,7 +405,7 @@ impl Gossiper {
     fn begin_life(&mut self, now: Time, generation: Generation) {
         self.cluster.change_own(|own| own.begin_life(generation));
         let me = self.cluster.me();
-        let own = self.cluster.life_mut(me).expect("this node is in its own view");
+        let own = self.cluster.own_mut();
         (own.heartbeat, own.authored) = (Heartbeat(0), now.moment);
         self.say(now, me, EventKind::Restarted);
     }

@@ -57,6 +57,7 @@ mod delta;
 mod detector;
 mod digest;
 mod endpoint;
+mod endpoints;
 mod entry;
 mod event;
 mod evidence;

@@ -1,9 +1,9 @@
 //! Who is live, unreachable or departed: three rolls without a common member, and when to look at whom.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
-use crate::endpoint::EndpointState;
+use crate::endpoints::Endpoints;
 use crate::name::NodeId;
 use crate::snapshot::Standing;
 use crate::time::Moment;
@@ -26,9 +26,6 @@ pub(crate) struct Seat {
     roll: Option<Standing>,
     place: u32,
 }
-
-/// The nodes that are known, by id.
-type Endpoints = BTreeMap<NodeId, EndpointState>;
 
 /// So many void entries are kept before they are cleared away.
 const VOID: usize = 64;
@@ -60,7 +57,7 @@ impl Liveness {
 
     /// Enters `id` as `standing`, and takes it off the roll that it was on. Returns whether that changed anything.
     pub(crate) fn enter(&mut self, endpoints: &mut Endpoints, id: NodeId, standing: Standing) -> bool {
-        let Some(endpoint) = endpoints.get_mut(&id) else { return false };
+        let Some(endpoint) = endpoints.get_mut(id) else { return false };
         let old = endpoint.seat;
         if old.roll == Some(standing) {
             return false;
@@ -71,7 +68,7 @@ impl Liveness {
         if let Some(left) = old.roll {
             let roll = self.roll_mut(left);
             roll.swap_remove(old.place as usize);
-            if let Some(moved) = roll.get(old.place as usize).and_then(|moved| endpoints.get_mut(moved)) {
+            if let Some(moved) = roll.get(old.place as usize).and_then(|moved| endpoints.get_mut(*moved)) {
                 moved.seat.place = old.place;
             }
         }
@@ -94,7 +91,7 @@ impl Liveness {
 
     /// Lets `id` be looked at when it is `at`, and not before; [`Moment::NEVER`] if nobody has to look.
     pub(crate) fn look(&mut self, endpoints: &mut Endpoints, id: NodeId, at: Moment) {
-        let Some(endpoint) = endpoints.get_mut(&id) else { return };
+        let Some(endpoint) = endpoints.get_mut(id) else { return };
         endpoint.pulse.look_at = at;
         if at < Moment::NEVER {
             self.due.push(Reverse((at, id)));
@@ -117,7 +114,7 @@ impl Liveness {
 }
 
 fn is_meant(endpoints: &Endpoints, (at, id): (Moment, NodeId)) -> bool {
-    endpoints.get(&id).is_some_and(|endpoint| endpoint.pulse.look_at == at)
+    endpoints.get(id).is_some_and(|endpoint| endpoint.pulse.look_at == at)
 }
 
 fn place(len: usize) -> u32 {
@@ -130,6 +127,7 @@ mod tests {
 
     use super::*;
     use crate::detector::Pulse;
+    use crate::endpoint::EndpointState;
     use crate::name::NodeName;
     use crate::record::Record;
     use crate::replica::Replica;
@@ -142,7 +140,10 @@ mod tests {
             let pulse = Pulse::new(Moment::default(), Duration::from_secs(1));
             (NodeId(id), EndpointState::new(record, Heartbeat(0), Moment::default(), pulse))
         };
-        (1..=count).map(endpoint).collect()
+        let (me, own) = endpoint(0);
+        let mut all = Endpoints::new(me, own);
+        (1..=count).map(endpoint).for_each(|(id, state)| all.insert(id, state));
+        all
     }
 
     #[test]
@@ -157,7 +158,7 @@ mod tests {
         assert_eq!(liveness.roll(Standing::Live), [NodeId(3), NodeId(4)]);
         assert_eq!(liveness.roll(Standing::Unreachable), [NodeId(2)]);
         assert_eq!(liveness.roll(Standing::Departed), [NodeId(1)]);
-        assert_eq!(all[&NodeId(3)].seat.standing(), Some(Standing::Live));
+        assert_eq!(all.get(NodeId(3)).unwrap().seat.standing(), Some(Standing::Live));
         assert!(liveness.enter(&mut all, NodeId(2), Standing::Live));
         assert_eq!(liveness.roll(Standing::Live), [NodeId(3), NodeId(4), NodeId(2)]);
     }

@@ -61,9 +61,7 @@ impl Gossiper {
             self.answer_claims(now);
         } else if claim.generation == own.generation && claim.heartbeat > own.heartbeat {
             let highest = bounds::highest_heartbeat(now.wall, own.generation);
-            let me = self.cluster.me();
-            let own = self.cluster.life_mut(me).expect("this node is in its own view");
-            own.heartbeat = Heartbeat(claim.heartbeat.0 + 1).min(highest);
+            self.cluster.own_mut().heartbeat = Heartbeat(claim.heartbeat.0 + 1).min(highest);
         }
     }
 

@@ -41,8 +41,9 @@ impl Gossiper {
     /// The live nodes at power-of-two distances before `id` on the ring of ids; all of them, if they are few.
     fn helpers(&self, id: NodeId) -> BTreeSet<NodeId> {
         let few = self.cluster.live().len() <= HELPERS;
-        let ring = self.cluster.endpoints();
-        let before = ring.range(..id).rev().chain(ring.range(id..).rev()).map(|(&id, _)| id);
+        let ring = self.cluster.endpoints().ids();
+        let (before, after) = ring.split_at(ring.partition_point(|other| *other < id));
+        let before = before.iter().rev().chain(after.iter().rev()).copied();
         let may_help = |other: &NodeId| {
             *other != id
                 && self.cluster.standing(*other) == Some(Standing::Live)

@@ -122,7 +122,7 @@ impl Gossiper {
     #[must_use]
     pub fn members(&self, now: Moment) -> Vec<Member> {
         let mut members: Vec<_> =
-            self.cluster.endpoints().keys().filter_map(|&id| self.member(id, now)).collect();
+            self.cluster.endpoints().ids().iter().filter_map(|&id| self.member(id, now)).collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));
         members
     }
@@ -136,7 +136,7 @@ impl Gossiper {
     /// All nodes, with what they own.
     #[must_use]
     pub fn snapshot(&self, now: Moment) -> Snapshot {
-        let ids = self.cluster.endpoints().keys();
+        let ids = self.cluster.endpoints().ids().iter();
         let mut nodes: Vec<_> = ids.filter_map(|&id| self.node_state(id, now)).collect();
         nodes.sort_by(|a, b| a.member.name.cmp(&b.member.name));
         Snapshot { nodes }

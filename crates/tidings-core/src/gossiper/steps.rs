@@ -91,9 +91,8 @@ impl Gossiper {
     }
 
     fn beat(&mut self, now: Time) {
-        let me = self.cluster.me();
         let highest = bounds::highest_heartbeat(now.wall, self.cluster.own().generation());
-        let own = self.cluster.life_mut(me).expect("this node is in its own view");
+        let own = self.cluster.own_mut();
         // Never backwards, also where the wall clock went back.
         own.heartbeat = Heartbeat((own.heartbeat.0 + 1).min(highest.0)).max(own.heartbeat);
         own.authored = now.moment;

@@ -109,11 +109,12 @@ impl Endpoints {
         const FAR: usize = 32;
         let guess = self.guess(id);
         let (before, after) = self.ids.split_at(guess);
-        let down = || before.iter().rev().take(FAR).position(|other| *other < id);
-        let place = match after.iter().take(FAR).position(|other| *other >= id) {
-            Some(0) => down().map(|steps| guess - steps),
-            Some(steps) => Some(guess + steps),
-            None => None,
+        let place = if after[0] < id {
+            let near = &after[..after.len().min(FAR)];
+            near.iter().position(|other| *other >= id).map(|steps| guess + steps)
+        } else {
+            let near = &before[before.len().saturating_sub(FAR)..];
+            near.iter().rev().position(|other| *other < id).map(|steps| guess - steps)
         };
         match place {
             Some(place) if self.ids[place] == id => Ok(place),

@@ -250,10 +250,13 @@ impl Cluster {
         }
     }
 
-    /// Knows all of `with` from now on, and believes that they run, with `pulse`. None of it counts as a change.
+    /// Knows all of `with` from now on, as far as there is room, and believes that they run, with `pulse`. None of it counts
+    /// as a change.
     pub(crate) fn acquaint(&mut self, with: &Acquaintances, now: Moment, pulse: &Pulse) {
+        let room = self.max_nodes.saturating_sub(self.endpoints.len());
         let Self { endpoints, liveness, summary, .. } = self;
-        let strangers: Vec<_> = with.all().iter().filter(|other| !endpoints.contains(other.id)).collect();
+        let strangers = with.all().iter().filter(|other| !endpoints.contains(other.id));
+        let strangers: Vec<_> = strangers.take(room).collect();
         liveness.reserve(strangers.len());
         let met = strangers.into_iter().map(|other| {
             *summary = summary.plus(other.summand);

@@ -50,6 +50,7 @@ fn acquainted_nodes_are_calm_and_see_a_crash_and_a_write() {
 
     sim.set(nodes[17], "key", "value");
     let owner = sim.name(nodes[17]).clone();
+    assert!(sim.value(nodes[18], nodes[17], "key").is_none(), "what they share is not their knowledge");
     let reached = sim.until_each(&nodes, MINUTE, |core| core.value(&owner, "key").is_some());
     assert_eq!(reached.len(), nodes.len(), "the write reaches all");
     sim.crash(nodes[42]);

@@ -142,12 +142,17 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// It does not end, is above 64 bits, or has a shorter form.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64, WireError> {
         // Most numbers take one byte.
         if let Some((&byte, rest)) = self.0.split_first().filter(|(byte, _)| **byte < 0x80) {
             self.0 = rest;
             return Ok(byte.into());
         }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, WireError> {
         let mut number = 0_u64;
         for place in 0..10 {
             let byte = self.byte()?;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::time::WallClock;
+use crate::time::{WallClock, millis};
 use crate::version::{Generation, Head, Heartbeat, Version};
 
 /// How far clocks may be apart. Measured against our own clock, never against what is stored: a node that
@@ -25,8 +25,7 @@ pub(crate) fn highest_generation(wall: WallClock) -> Generation {
 /// The highest heartbeat that is believable at `wall` for a life that began at `generation`.
 pub(crate) fn highest_heartbeat(wall: WallClock, generation: Generation) -> Heartbeat {
     let lived = SLACK + wall.since(WallClock(generation.0));
-    let beats = lived.as_millis() / Config::SHORTEST_INTERVAL.as_millis();
-    Heartbeat(u64::try_from(beats).unwrap_or(u64::MAX))
+    Heartbeat(millis(lived) / millis(Config::SHORTEST_INTERVAL))
 }
 
 /// The highest version that is believable at `wall`.

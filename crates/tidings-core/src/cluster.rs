@@ -1,17 +1,24 @@
 //! What this node knows of every node, itself included, and what that amounts to.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::acquaintances::Acquaintances;
 use crate::delta::{Delta, Introduction};
 use crate::detector::Pulse;
 use crate::endpoint::EndpointState;
+use crate::endpoints::Endpoints;
+use crate::interner::Interner;
+use crate::liveness::Liveness;
 use crate::message::Line;
 use crate::name::NodeId;
 use crate::recent::{self, Recent};
-use crate::replica::{Applied, Change, Limits, Replica};
+use crate::record::Record;
+use crate::replica::{Applied, Change, Fit, Limits, Replica};
+use crate::snapshot::Standing;
 use crate::summary::Summary;
 use crate::time::Moment;
 use crate::version::{Generation, Version};
@@ -24,7 +31,9 @@ use crate::wire::size;
 #[derive(Debug)]
 pub(crate) struct Cluster {
     me: NodeId,
-    endpoints: BTreeMap<NodeId, EndpointState>,
+    endpoints: Endpoints,
+    liveness: Liveness,
+    interner: Option<Interner>,
     summary: Summary,
     recent: Recent,
     equals: BTreeSet<NodeId>,
@@ -54,19 +63,43 @@ impl Cluster {
     /// A cluster of one.
     pub(crate) fn new(me: NodeId, own: EndpointState, limits: Limits, max_nodes: usize) -> Self {
         let summary = own.summand(me);
-        let endpoints = BTreeMap::from([(me, own)]);
+        let endpoints = Endpoints::new(me, own);
         let (recent, equals) = (Recent::default(), BTreeSet::new());
-        let mut cluster = Self { me, endpoints, summary, recent, equals, round: 0, limits, max_nodes };
+        let (liveness, interner) = (Liveness::default(), None);
+        let mut cluster =
+            Self { me, endpoints, liveness, interner, summary, recent, equals, round: 0, limits, max_nodes };
         cluster.touch(me, Version(0));
         cluster
     }
 
     /// The owner `id` says itself that it is at `address`: others may have said something else.
     pub(crate) fn correct_address(&mut self, id: NodeId, generation: Generation, address: SocketAddr) {
-        let endpoint =
-            self.endpoints.get_mut(&id).filter(|endpoint| endpoint.replica.generation() == generation);
-        if let Some(endpoint) = endpoint {
-            endpoint.address = address;
+        let endpoint = self.endpoints.get(id).filter(|endpoint| endpoint.generation() == generation);
+        if endpoint.is_some() {
+            self.move_to(id, address);
+        }
+    }
+
+    /// `id` is at `address`.
+    pub(crate) fn move_to(&mut self, id: NodeId, address: SocketAddr) {
+        let elsewhere = self.endpoints.get_mut(id).filter(|endpoint| endpoint.address() != address);
+        if let Some(endpoint) = elsewhere {
+            Arc::make_mut(&mut endpoint.record).address = address;
+            self.share_record(id);
+        }
+    }
+
+    /// Makes equal records one, from now on, with all who have this interner.
+    pub(crate) fn share(&mut self, interner: Interner) {
+        self.interner = Some(interner);
+        let ids: Vec<_> = self.endpoints.ids().to_vec();
+        ids.into_iter().for_each(|id| self.share_record(id));
+    }
+
+    fn share_record(&mut self, id: NodeId) {
+        let Some(interner) = &self.interner else { return };
+        if let Some(endpoint) = self.endpoints.get_mut(id) {
+            endpoint.record = interner.share(id, Arc::clone(&endpoint.record));
         }
     }
 
@@ -77,22 +110,57 @@ impl Cluster {
 
     /// This node.
     pub(crate) fn own(&self) -> &EndpointState {
-        self.endpoints.get(&self.me).expect("a cluster has the node whose view it is")
+        self.endpoints.own()
     }
 
     /// All nodes, by id.
-    pub(crate) fn endpoints(&self) -> &BTreeMap<NodeId, EndpointState> {
+    pub(crate) fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }
 
     /// One node.
     pub(crate) fn endpoint(&self, id: NodeId) -> Option<&EndpointState> {
-        self.endpoints.get(&id)
+        self.endpoints.get(id)
+    }
+
+    /// This node's life, to be changed. Nothing that the summary covers may be.
+    pub(crate) fn own_mut(&mut self) -> &mut EndpointState {
+        self.endpoints.own_mut()
     }
 
     /// What is known of a node's life, to be changed. Nothing that the summary covers may be.
     pub(crate) fn life_mut(&mut self, id: NodeId) -> Option<&mut EndpointState> {
-        self.endpoints.get_mut(&id)
+        self.endpoints.get_mut(id)
+    }
+
+    /// What is believed of `id`; `None` if nothing was ever entered.
+    pub(crate) fn standing(&self, id: NodeId) -> Option<Standing> {
+        self.endpoints.get(id)?.seat.standing()
+    }
+
+    /// The nodes of that standing; this one is on no roll.
+    pub(crate) fn roll(&self, standing: Standing) -> &[NodeId] {
+        self.liveness.roll(standing)
+    }
+
+    /// The nodes believed to run.
+    pub(crate) fn live(&self) -> &[NodeId] {
+        self.roll(Standing::Live)
+    }
+
+    /// Enters a known node as `standing`. Returns whether that changed anything.
+    pub(crate) fn enter(&mut self, id: NodeId, standing: Standing) -> bool {
+        self.liveness.enter(&mut self.endpoints, id, standing)
+    }
+
+    /// Lets a known node be looked at when it is `at`, and not before; [`Moment::NEVER`] if nobody has to look.
+    pub(crate) fn look(&mut self, id: NodeId, at: Moment) {
+        self.liveness.look(&mut self.endpoints, id, at);
+    }
+
+    /// The node that has waited longest for a look, if its time has come by `now`.
+    pub(crate) fn due(&mut self, now: Moment) -> Option<NodeId> {
+        self.liveness.due(&self.endpoints, now)
     }
 
     /// What all of it comes to, in a word.
@@ -132,24 +200,24 @@ impl Cluster {
             return None;
         }
         let endpoint = self.endpoint(theirs.id)?;
-        endpoint.replica.cut(theirs.id, &endpoint.introduction(now), theirs.known(), room)
+        endpoint.replica().cut(theirs.id, &endpoint.introduction(now), theirs.known(), room)
     }
 
     /// Whether what comes next for one who is at `theirs` does not fit a datagram of `datagram` bytes by itself.
     pub(crate) fn needs_stream(&self, theirs: &Line, datagram: usize) -> bool {
         let room = size::room_for_a_version(datagram);
-        self.endpoint(theirs.id).is_some_and(|endpoint| endpoint.replica.next_len(theirs.known()) > room)
+        self.endpoint(theirs.id).is_some_and(|endpoint| endpoint.replica().next_len(theirs.known()) > room)
     }
 
     /// The room that what comes next for one who is at `theirs` takes.
     pub(crate) fn next_room(&self, theirs: &Line) -> usize {
-        let next = self.endpoint(theirs.id).map_or(0, |endpoint| endpoint.replica.next_len(theirs.known()));
+        let next = self.endpoint(theirs.id).map_or(0, |endpoint| endpoint.replica().next_len(theirs.known()));
         next + size::LARGEST_DELTA
     }
 
     /// About how many bytes are left to tell one who is at `theirs`: no more than a little above `enough` is counted.
     pub(crate) fn left(&self, theirs: &Line, enough: usize) -> usize {
-        self.endpoint(theirs.id).map_or(0, |endpoint| endpoint.replica.left(theirs.known(), enough))
+        self.endpoint(theirs.id).map_or(0, |endpoint| endpoint.replica().left(theirs.known(), enough))
     }
 
     /// Lets `id` be asked for in the next exchanges, or passed on: something about it is new.
@@ -160,9 +228,9 @@ impl Cluster {
 
     /// Changes this node's own state by `change`.
     pub(crate) fn change_own<T>(&mut self, change: impl FnOnce(&mut Replica) -> T) -> T {
-        let own = self.endpoints.get_mut(&self.me).expect("a cluster has the node whose view it is");
-        let (before, since) = (own.summand(self.me), own.replica.max_version());
-        let result = change(&mut own.replica);
+        let own = self.endpoints.own_mut();
+        let (before, since) = (own.summand(self.me), own.max_version());
+        let result = change(&mut Arc::make_mut(&mut own.record).replica);
         let after = own.summand(self.me);
         self.changed(self.me, before, after, since);
         result
@@ -171,9 +239,9 @@ impl Cluster {
     /// Takes what `delta` says of another node. If it is not taken, nothing has moved.
     pub(crate) fn apply(&mut self, delta: &Delta, now: Moment, mean: Duration) -> Learned {
         debug_assert!(delta.owner != self.me, "only I change what is mine");
-        let known = self.endpoints.get(&delta.owner);
+        let known = self.endpoints.get(delta.owner);
         let is_forged = |who: &Introduction| {
-            who.name.id() != delta.owner || known.is_some_and(|known| known.name != who.name)
+            who.name.id() != delta.owner || known.is_some_and(|known| *known.name() != who.name)
         };
         if delta.introduction.as_ref().is_some_and(is_forged) {
             return Learned::Refused("forged");
@@ -185,31 +253,43 @@ impl Cluster {
         }
     }
 
+    /// Knows all of `with` from now on, as far as there is room, and believes that they run, with `pulse`. None of it counts
+    /// as a change.
+    pub(crate) fn acquaint(&mut self, with: &Acquaintances, now: Moment, pulse: &Pulse) {
+        let room = self.max_nodes.saturating_sub(self.endpoints.len());
+        let Self { endpoints, liveness, summary, .. } = self;
+        let strangers = with.all().iter().filter(|other| !endpoints.contains(other.id));
+        let strangers: Vec<_> = strangers.take(room).collect();
+        liveness.reserve(strangers.len());
+        let met = strangers.into_iter().map(|other| {
+            *summary = summary.plus(other.summand);
+            let seat = liveness.welcome(other.id, pulse.look_at);
+            let (record, heartbeat) = (Arc::clone(&other.record), other.heartbeat);
+            (other.id, EndpointState { record, heartbeat, authored: now, pulse: pulse.clone(), seat })
+        });
+        endpoints.extend(met);
+        self.equals.clear();
+    }
+
     /// Learns of a node for the first time.
     fn meet(&mut self, delta: &Delta, who: &Introduction, now: Moment, mean: Duration) -> Learned {
         if self.endpoints.len() >= self.max_nodes {
             return Learned::Refused("full");
         }
         let authored = now - who.age;
-        let mut endpoint = EndpointState {
-            name: who.name.clone(),
-            address: who.address,
-            seen_at: None,
-            missed: 0,
-            heartbeat: who.heartbeat,
-            authored,
-            pulse: Pulse::new(authored, mean),
-            replica: Replica::new(delta.generation),
-        };
+        let mut replica = Replica::new(delta.generation);
         // A node without a single write is known through version zero, which no delta can be above.
-        let changes = match endpoint.replica.apply(delta, self.limits) {
+        let changes = match replica.apply(delta, self.limits) {
             Applied::Taken(changes) => changes,
             Applied::Ignored if delta.through == Version(0) => Vec::new(),
             Applied::Ignored | Applied::Gap => return Learned::Gap,
             Applied::TooLarge => return Learned::Refused("too_large"),
         };
+        let record = Record { replica, address: who.address, name: who.name.clone() };
+        let endpoint = EndpointState::new(record, who.heartbeat, authored, Pulse::new(authored, mean));
         let after = endpoint.summand(delta.owner);
         self.endpoints.insert(delta.owner, endpoint);
+        self.share_record(delta.owner);
         self.changed(delta.owner, Summary::default(), after, Version(0));
         Learned::Newcomer(changes)
     }
@@ -217,21 +297,29 @@ impl Cluster {
     /// Learns more of a known node.
     fn learn(&mut self, delta: &Delta, now: Moment) -> Learned {
         let id = delta.owner;
-        let endpoint = self.endpoints.get_mut(&id).expect("it is known");
-        let (before, since) = (endpoint.summand(id), endpoint.replica.max_version());
-        let restart = delta.generation > endpoint.replica.generation();
-        let changes = match endpoint.replica.apply(delta, self.limits) {
+        let endpoint = self.endpoints.get_mut(id).expect("it is known");
+        // Looked at first: to change a record that others have, too, it has to be copied.
+        match endpoint.replica().fit(delta) {
+            Fit::Old => return Learned::Nothing,
+            Fit::Gap => return Learned::Gap,
+            Fit::Replaces | Fit::Extends => {}
+        }
+        let (before, since) = (endpoint.summand(id), endpoint.max_version());
+        let restart = delta.generation > endpoint.generation();
+        let record = Arc::make_mut(&mut endpoint.record);
+        let changes = match record.replica.apply(delta, self.limits) {
             Applied::Ignored => return Learned::Nothing,
             Applied::Gap => return Learned::Gap,
             Applied::TooLarge => return Learned::Refused("too_large"),
             Applied::Taken(changes) => changes,
         };
         if let Some(who) = delta.introduction.as_ref().filter(|_| restart) {
-            endpoint.address = who.address;
+            record.address = who.address;
             endpoint.heartbeat = who.heartbeat;
             endpoint.authored = now - who.age;
         }
         let after = endpoint.summand(id);
+        self.share_record(id);
         self.changed(id, before, after, if restart { Version(0) } else { since });
         if restart { Learned::Restart(changes) } else { Learned::News(changes) }
     }
@@ -249,7 +337,7 @@ impl Cluster {
     pub(crate) fn compared(&mut self, id: NodeId, equal: bool) {
         if !equal {
             self.equals.clear();
-        } else if self.endpoints.contains_key(&id) {
+        } else if self.endpoints.contains(id) {
             self.equals.insert(id);
         }
     }
@@ -257,5 +345,73 @@ impl Cluster {
     /// The nodes that held the same as this one in the last exchange, and nothing changed here since.
     pub(crate) fn equals(&self) -> &BTreeSet<NodeId> {
         &self.equals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delta::Span;
+    use crate::entry::{Entry, Key};
+    use crate::name::NodeName;
+    use crate::version::Heartbeat;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn cluster(name: &str, interner: &Interner) -> Cluster {
+        let name = NodeName::new(name).unwrap();
+        let (id, now) = (name.id(), Moment::default());
+        let record =
+            Record { replica: Replica::new(Generation(1)), address: ([10, 0, 0, 1], 1).into(), name };
+        let own = EndpointState::new(record, Heartbeat(0), now, Pulse::new(now, SECOND));
+        let mut cluster = Cluster::new(id, own, Limits { keys: 9, bytes: 999 }, 9);
+        cluster.share(interner.clone());
+        cluster
+    }
+
+    /// Cid's first write, or its second one.
+    fn write(version: u64) -> Delta {
+        let name = NodeName::new("cid").unwrap();
+        let owner = name.id();
+        let introduction = Introduction {
+            name,
+            address: ([10, 0, 0, 3], 1).into(),
+            heartbeat: Heartbeat(1),
+            age: Duration::ZERO,
+        };
+        let key =
+            (Key::new("key").unwrap(), Entry { value: Some("value".into()), version: Version(version) });
+        Delta {
+            owner,
+            generation: Generation(1),
+            introduction: (version == 1).then_some(introduction),
+            span: Span::After(Version(version - 1)),
+            through: Version(version),
+            gc: Version(0),
+            max: Version(version),
+            entries: vec![key],
+        }
+    }
+
+    #[test]
+    fn two_views_have_one_record_while_they_are_equal_and_neither_changes_the_other() {
+        let interner = Interner::default();
+        let (mut ann, mut bob) = (cluster("ann", &interner), cluster("bob", &interner));
+        let cid = write(1).owner;
+        let apply =
+            |view: &mut Cluster, version| drop(view.apply(&write(version), Moment::default(), SECOND));
+        let is_one = |ann: &Cluster, bob: &Cluster| {
+            Arc::ptr_eq(&ann.endpoint(cid).unwrap().record, &bob.endpoint(cid).unwrap().record)
+        };
+        apply(&mut ann, 1);
+        apply(&mut bob, 1);
+        assert!(is_one(&ann, &bob));
+        apply(&mut ann, 2);
+        assert_eq!(ann.line(cid).max, Version(2));
+        assert_eq!(bob.line(cid).max, Version(1));
+        apply(&mut bob, 2);
+        assert!(is_one(&ann, &bob));
+        ann.move_to(cid, ([10, 0, 0, 4], 1).into());
+        assert_eq!(bob.endpoint(cid).unwrap().address(), ([10, 0, 0, 3], 1).into());
     }
 }

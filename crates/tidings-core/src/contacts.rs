@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::liveness::Liveness;
+use crate::cluster::Cluster;
 use crate::name::NodeId;
 use crate::snapshot::Standing;
 use crate::time::Moment;
@@ -21,6 +21,17 @@ pub(crate) struct Contacts {
     remembered: Vec<SocketAddr>,
     /// With whom alone this node may gossip, if that was said, and who was met there last.
     neighbours: Option<BTreeMap<SocketAddr, Option<NodeId>>>,
+    /// The nodes that were heard from elsewhere than they are said to be, or did not answer where they are said to be.
+    astray: BTreeMap<NodeId, Astray>,
+}
+
+/// A node that may be elsewhere than it is said to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Astray {
+    /// Where it was heard from last, if that is elsewhere.
+    pub seen_at: Option<SocketAddr>,
+    /// How often it did not answer at its address since it did.
+    pub missed: u8,
 }
 
 impl Contacts {
@@ -95,6 +106,20 @@ impl Contacts {
         }
     }
 
+    /// Where else `id` may be.
+    pub(crate) fn astray(&self, id: NodeId) -> Astray {
+        self.astray.get(&id).copied().unwrap_or_default()
+    }
+
+    /// Says that of `id`.
+    pub(crate) fn set_astray(&mut self, id: NodeId, astray: Astray) {
+        if astray != Astray::default() {
+            self.astray.insert(id, astray);
+        } else if !self.astray.is_empty() {
+            self.astray.remove(&id);
+        }
+    }
+
     /// Whether it was said with whom alone this node may gossip.
     pub(crate) fn has_neighbours(&self) -> bool {
         self.neighbours.is_some()
@@ -106,10 +131,10 @@ impl Contacts {
     }
 
     /// The nodes of that standing with which this one may gossip.
-    pub(crate) fn among<'a>(&self, liveness: &'a Liveness, standing: Standing) -> Cow<'a, [NodeId]> {
-        let Some(neighbours) = &self.neighbours else { return Cow::Borrowed(liveness.roll(standing)) };
+    pub(crate) fn among<'a>(&self, cluster: &'a Cluster, standing: Standing) -> Cow<'a, [NodeId]> {
+        let Some(neighbours) = &self.neighbours else { return Cow::Borrowed(cluster.roll(standing)) };
         let met = neighbours.values().copied().flatten();
-        let mut among: Vec<_> = met.filter(|&id| liveness.standing(id) == Some(standing)).collect();
+        let mut among: Vec<_> = met.filter(|&id| cluster.standing(id) == Some(standing)).collect();
         among.sort_unstable();
         among.dedup();
         Cow::Owned(among)

@@ -17,13 +17,19 @@ use crate::time::Moment;
 const LOG10_E: f64 = std::f64::consts::LOG10_E;
 
 /// How much a new interval counts in the mean.
-const WEIGHT: u32 = 8;
+const WEIGHT: u64 = 8;
 
 /// An interval counts as at most this many means, so that one outage does not blind the detector for long.
-const LONGEST: u32 = 10;
+const LONGEST: u64 = 10;
 
 /// The same for ages: over many links, heads are on their way for long.
-const OLDEST: u32 = 100;
+const OLDEST: u64 = 100;
+
+/// A span of time, in half the room of a [`Duration`]: five centuries at most, and more counts as that.
+type Nanos = u64;
+
+/// No span at all.
+const UNKNOWN: Nanos = Nanos::MAX;
 
 /// Attempts that are closer together than this are one.
 pub(crate) const LEAST_APART: Duration = Duration::from_millis(50);
@@ -33,12 +39,13 @@ pub(crate) const LEAST_APART: Duration = Duration::from_millis(50);
 pub(crate) struct Pulse {
     /// Since when nothing newer was heard: when the newest head was authored, later by what we slept ourselves.
     pub quiet_since: Moment,
-    /// When to look at it again: not before can silence convict it. `None` while nobody has to look.
-    pub look_at: Option<Moment>,
+    /// When to look at it again: not before can silence convict it. [`Moment::NEVER`] while nobody has to look.
+    pub look_at: Moment,
     /// The smoothed interval between its heads, as authored.
-    mean: Duration,
-    /// The smoothed age of its heads on arrival, and by how much they differ from that.
-    lag: Option<(Duration, Duration)>,
+    mean: Nanos,
+    /// The smoothed age of its heads on arrival, and by how much they differ from that; [`UNKNOWN`] before the first.
+    lag: Nanos,
+    spread: Nanos,
     /// What speaks against it since it was last heard of.
     pub suspicion: Option<Box<Suspicion>>,
 }
@@ -46,7 +53,8 @@ pub(crate) struct Pulse {
 impl Pulse {
     /// The pulse of a node whose first head was authored at `authored`; heads are expected `mean` apart.
     pub(crate) fn new(authored: Moment, mean: Duration) -> Self {
-        Self { quiet_since: authored, look_at: None, mean, lag: None, suspicion: None }
+        let (mean, look_at) = (nanos(mean), Moment::NEVER);
+        Self { quiet_since: authored, look_at, mean, lag: UNKNOWN, spread: UNKNOWN, suspicion: None }
     }
 
     /// The node goes on in a new life, whose first head was authored at `authored`.
@@ -57,20 +65,16 @@ impl Pulse {
 
     /// A newer head came in, `interval` after the one before, as authored, and `age` after it was.
     pub(crate) fn beat(&mut self, interval: Duration, age: Duration) {
-        let (interval, age) = (interval.min(self.mean * LONGEST), age.min(self.mean * OLDEST));
-        self.mean = self.mean - self.mean / WEIGHT + interval / WEIGHT;
-        match self.lag {
-            None => {
-                // Nothing is known yet of how often heads come: the first interval says more than what was expected.
-                self.mean = self.mean.max(interval);
-                self.lag = Some((age, age / 2));
-            }
-            Some((lag, spread)) => {
-                let off = lag.abs_diff(age);
-                let spread = spread - spread / WEIGHT + off / WEIGHT;
-                self.lag = Some((lag - lag / WEIGHT + age / WEIGHT, spread));
-            }
-        }
+        let interval = nanos(interval).min(self.mean.saturating_mul(LONGEST));
+        let age = nanos(age).min(self.mean.saturating_mul(OLDEST));
+        self.mean = smoothed(self.mean, interval);
+        (self.lag, self.spread) = if self.lag == UNKNOWN {
+            // Nothing is known yet of how often heads come: the first interval says more than what was expected.
+            self.mean = self.mean.max(interval);
+            (age, age / 2)
+        } else {
+            (smoothed(self.lag, age), smoothed(self.spread, self.lag.abs_diff(age)))
+        };
     }
 
     /// The node ran at `at`. Returns the suspicion that this refutes.
@@ -81,12 +85,14 @@ impl Pulse {
 
     /// The mean interval, not below `floor`.
     pub(crate) fn mean(&self, floor: Duration) -> Duration {
-        self.mean.max(floor)
+        Duration::from_nanos(self.mean).max(floor)
     }
 
     /// How long its heads are on their way, with what Jacobson (1988) allows a round trip: four times the mean deviation.
     fn lag(&self) -> Duration {
-        self.lag.map_or(Duration::ZERO, |(lag, spread)| lag + 4 * spread)
+        let lag =
+            if self.lag == UNKNOWN { 0 } else { self.lag.saturating_add(self.spread.saturating_mul(4)) };
+        Duration::from_nanos(lag)
     }
 
     /// S: what the silence says at `now`.
@@ -103,6 +109,15 @@ impl Pulse {
         let millis = millis as u64;
         self.quiet_since + self.lag() + Duration::from_millis(millis.saturating_add(1))
     }
+}
+
+fn nanos(span: Duration) -> Nanos {
+    span.as_secs().saturating_mul(1_000_000_000).saturating_add(span.subsec_nanos().into()).min(UNKNOWN - 1)
+}
+
+/// The smoothed value that `old` becomes with `new`.
+fn smoothed(old: Nanos, new: Nanos) -> Nanos {
+    old - old / WEIGHT + new / WEIGHT
 }
 
 /// How often attempts fail on nodes that turn out to be well. Old observations fade.

@@ -79,7 +79,7 @@ pub(crate) fn push(cluster: &Cluster, signs: Signs, window: NodeId, now: Moment,
 pub(crate) fn window(cluster: &Cluster, first: NodeId, room: usize) -> Option<Window> {
     let mut room = room.checked_sub(size::WINDOW)?;
     let mut lines = Vec::new();
-    for (&id, endpoint) in cluster.endpoints().range(first..) {
+    for (id, endpoint) in cluster.endpoints().since(first) {
         let line = endpoint.line(id);
         match room.checked_sub(size::line(&line)) {
             Some(left) => room = left,
@@ -232,7 +232,7 @@ fn examine_window(
             sort_out(cluster, theirs, wants, lacks);
         }
     }
-    for &id in cluster.endpoints().range(window.first..=window.last).map(|(id, _)| id) {
+    for &id in cluster.endpoints().between(window.first..=window.last) {
         if named.insert(id) {
             lacks.push(Line::unknown(id));
         }
@@ -317,16 +317,19 @@ fn take_lines(from: &[Line], to: &mut Vec<Line>, room: &mut usize) {
 
 /// As much of `signs` as there is room for: evidence before heads.
 fn fitting(mut signs: Signs, room: &mut usize) -> Signs {
-    let section = |len: usize| if len == 0 { 0 } else { size::LIST + size::VARINT + len };
-    let of_evidence = |signs: &Signs| section(signs.evidence.iter().map(size::evidence).sum());
-    let of_heads = |signs: &Signs| section(signs.heads.iter().map(size::head).sum());
-    while of_evidence(&signs) > *room {
-        signs.evidence.pop();
-    }
-    *room -= of_evidence(&signs);
-    while of_heads(&signs) > *room {
-        signs.heads.pop();
-    }
-    *room -= of_heads(&signs);
+    shorten(&mut signs.evidence, size::evidence, room);
+    shorten(&mut signs.heads, size::head, room);
     signs
+}
+
+/// Drops the last of `items` until the rest fits, as a section, in `room`, and takes what that needs off `room`.
+fn shorten<T>(items: &mut Vec<T>, size: impl Fn(&T) -> usize, room: &mut usize) {
+    let mut sum = size::LIST + size::VARINT + items.iter().map(&size).sum::<usize>();
+    while sum > *room {
+        let Some(last) = items.pop() else { return };
+        sum -= size(&last);
+    }
+    if !items.is_empty() {
+        *room -= sum;
+    }
 }

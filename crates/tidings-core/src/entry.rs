@@ -50,8 +50,11 @@ impl Key {
     }
 
     /// The reserved key by which an owner says that it departed.
+    pub(crate) const DEPARTED: &'static str = "tidings/departed";
+
+    /// That key.
     pub(crate) fn departed() -> Self {
-        Self("tidings/departed".into())
+        Self(Self::DEPARTED.into())
     }
 
     /// What sorts before every key. It is no key itself.

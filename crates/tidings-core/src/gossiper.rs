@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::acquaintances::Acquaintances;
 use crate::cluster::Cluster;
 use crate::config::{Config, ConfigError};
 use crate::contacts::Contacts;
@@ -22,12 +23,13 @@ use crate::endpoint::EndpointState;
 use crate::entry::{Key, Value};
 use crate::event::{Event, EventKind};
 use crate::exchange::Exchanges;
-use crate::liveness::Liveness;
+use crate::interner::Interner;
 use crate::name::{NodeId, NodeName};
 use crate::namesake::Search;
 use crate::owner::{Owner, Persist, PersistMark, Saved, Write, WriteError};
 use crate::peer::Transmit;
 use crate::proof::Proofs;
+use crate::record::Record;
 use crate::replica::{Change, Limits, Replica};
 use crate::rng::Rng;
 use crate::stream::Streams;
@@ -54,7 +56,6 @@ pub struct Gossiper {
     rng: Rng,
     cluster: Cluster,
     owner: Owner,
-    liveness: Liveness,
     odds: Odds,
     exchanges: Exchanges,
     /// The live nodes that did not answer this node, and all nodes that there is evidence against, also others'.
@@ -133,17 +134,8 @@ impl Gossiper {
         let pulse = Pulse::new(now.moment, config.interval);
         let replica = Replica::restored(generation, saved.max, saved.gc, saved.entries);
         let (id, heartbeat, authored) = (me.name.id(), Heartbeat(0), now.moment);
-        let (seen_at, missed) = (None, 0);
-        let own = EndpointState {
-            name: me.name,
-            address: me.address,
-            seen_at,
-            missed,
-            heartbeat,
-            authored,
-            pulse,
-            replica,
-        };
+        let record = Record { replica, address: me.address, name: me.name };
+        let own = EndpointState::new(record, heartbeat, authored, pulse);
         // A replica that was cut can hold old entries beside the new ones that made their owner small again, and an owner
         // at its limit can still say that it leaves: so holders allow twice what owners allow themselves.
         let limits = Limits { keys: 2 * config.max_keys, bytes: 2 * config.max_bytes };
@@ -151,7 +143,6 @@ impl Gossiper {
         Ok(Self {
             cluster: Cluster::new(id, own, limits, config.max_nodes),
             owner: Owner::new(config.durable, saved.accepted),
-            liveness: Liveness::default(),
             odds: Odds::new(),
             exchanges: Exchanges::default(),
             suspects: BTreeSet::new(),
@@ -228,7 +219,7 @@ impl Gossiper {
 
     /// These addresses, in order and without this node's own.
     fn others(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-        let own = self.cluster.own().address;
+        let own = self.cluster.own().address();
         addresses.sort_unstable();
         addresses.dedup();
         addresses.retain(|address| *address != own);
@@ -237,7 +228,7 @@ impl Gossiper {
 
     /// A node that knows nobody turns to new addresses at once.
     fn hurry(&mut self, now: Time) {
-        if self.liveness.live().is_empty() {
+        if self.cluster.live().is_empty() {
             (self.clock.next, self.clock.slot) = (now.moment, 0);
             self.clock.phase = Some(random_part(&mut self.rng, self.config.interval));
         }
@@ -267,6 +258,31 @@ impl Gossiper {
     pub fn handle_persist_failed(&mut self, now: Time, mark: PersistMark) {
         self.owner.persist_failed(mark, now.moment + self.config.interval);
         self.depart_if_ready(now);
+    }
+
+    /// Many cores of this process hold the same of each other, and `interner` makes it one for all that are given the
+    /// same. It changes nothing but the memory that this takes; a core that has a process of its own needs none.
+    pub fn share(&mut self, interner: Interner) {
+        self.cluster.share(interner);
+    }
+
+    /// This node as it is just now and all of these: for each of them to know.
+    #[must_use]
+    pub fn acquaintances<'a>(nodes: impl IntoIterator<Item = &'a Self>) -> Acquaintances {
+        Acquaintances::new(nodes.into_iter().map(|node| (node.cluster.me(), node.cluster.own())))
+    }
+
+    /// Knows all of `with` from `now` on, as if it had for long: it believes that they run, and has no events and no news of
+    /// them. For simulations that begin with a large cluster; those that are known already stay as they are.
+    pub fn acquaint(&mut self, now: Time, with: &Acquaintances) {
+        self.notice_pause(now);
+        let floor = self.floor_among(self.cluster.live().len() + with.all().len());
+        let mut pulse = Pulse::new(now.moment, floor);
+        pulse.look_at = pulse.silent_until(self.config.threshold, floor);
+        self.cluster.acquaint(with, now.moment, &pulse);
+        // All have the same roll, and each relays other heads.
+        self.head_from = self.rng.below(self.cluster.live().len().max(1));
+        self.wide = false;
     }
 
     // The owner commands.
@@ -315,7 +331,7 @@ impl Gossiper {
     /// [answered](Self::handle_persisted).
     #[must_use]
     pub fn poll_persist(&mut self) -> Option<Persist> {
-        self.owner.poll_persist(&self.cluster.own().replica, self.clock.now)
+        self.owner.poll_persist(&self.cluster, self.clock.now)
     }
 
     /// The next thing to tell the user.
@@ -356,7 +372,7 @@ impl Gossiper {
         if let Some((key, _)) = write.iter().find(|(key, _)| key.is_reserved()) {
             return Err(WriteError::Reserved { key: key.clone() });
         }
-        let own = &self.cluster.own().replica;
+        let own = self.cluster.own().replica();
         let version = self.owner.check(&self.config, own, &write, now.wall)?;
         if let Some(safe) = self.owner.stage(own, write) {
             self.commit(now, safe);
@@ -392,7 +408,7 @@ impl Gossiper {
     fn begin_life(&mut self, now: Time, generation: Generation) {
         self.cluster.change_own(|own| own.begin_life(generation));
         let me = self.cluster.me();
-        let own = self.cluster.life_mut(me).expect("this node is in its own view");
+        let own = self.cluster.own_mut();
         (own.heartbeat, own.authored) = (Heartbeat(0), now.moment);
         self.say(now, me, EventKind::Restarted);
     }
@@ -404,7 +420,7 @@ impl Gossiper {
         if self.namesake.may_hold(now.moment, span) {
             return;
         }
-        let own = self.cluster.own().replica.generation();
+        let own = self.cluster.own().generation();
         let answer = self.owner.refute(own, now);
         self.take_generation(now, answer);
     }
@@ -419,7 +435,7 @@ impl Gossiper {
 
     fn say(&mut self, now: Time, id: NodeId, kind: EventKind) {
         if let Some(endpoint) = self.cluster.endpoint(id) {
-            let (node, generation) = (endpoint.name.clone(), endpoint.replica.generation());
+            let (node, generation) = (endpoint.name().clone(), endpoint.generation());
             self.events.push_back(Event { at: now.wall, node, generation, kind });
         }
     }

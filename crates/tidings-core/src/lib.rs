@@ -50,6 +50,7 @@
 
 #[macro_use]
 mod flaw;
+mod acquaintances;
 mod bounds;
 mod cluster;
 mod config;
@@ -58,11 +59,13 @@ mod delta;
 mod detector;
 mod digest;
 mod endpoint;
+mod endpoints;
 mod entry;
 mod event;
 mod evidence;
 mod exchange;
 mod gossiper;
+mod interner;
 mod liveness;
 mod message;
 mod name;
@@ -72,6 +75,7 @@ mod peer;
 mod pieces;
 mod proof;
 mod recent;
+mod record;
 mod replica;
 mod rng;
 mod round;
@@ -82,6 +86,7 @@ mod time;
 mod version;
 pub mod wire;
 
+pub use acquaintances::Acquaintances;
 pub use config::{Config, ConfigError, Mode, SeedRule};
 pub use delta::{Delta, Introduction, Span};
 pub use entry::{Entry, Key, KeyError, Value};
@@ -89,6 +94,7 @@ pub use event::{Cause, Event, EventKind};
 #[cfg(feature = "planted")]
 pub use flaw::{Flaw, plant};
 pub use gossiper::{Gossiper, Identity, Load};
+pub use interner::Interner;
 pub use message::{
     Ack, Body, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line, Message, Namesake, News,
     Piece, Push, Refusal, Sender, Syn, Window,

@@ -1,63 +1,43 @@
-//! Who is live, unreachable or departed: three sets without a common member, and when to look at whom.
+//! Who is live, unreachable or departed: three rolls without a common member, and when to look at whom.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
+use crate::endpoints::Endpoints;
 use crate::name::NodeId;
 use crate::snapshot::Standing;
 use crate::time::Moment;
 
 /// What is believed of all other nodes.
 ///
-/// Invariant: a node is on the one roll that `places` says, at the place that it says; `due` has live nodes only.
+/// Invariants: a node is on the one roll that its seat says, at the place that it says. A live node is in `due` at the
+/// moment that its pulse says; whatever else is in there is void.
 #[derive(Debug, Default)]
 pub(crate) struct Liveness {
     live: Vec<NodeId>,
     unreachable: Vec<NodeId>,
     departed: Vec<NodeId>,
-    places: BTreeMap<NodeId, (Standing, usize)>,
-    due: BTreeSet<(Moment, NodeId)>,
+    due: BinaryHeap<Reverse<(Moment, NodeId)>>,
+}
+
+/// Where a node is entered: on which roll, if any, and at which place of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Seat {
+    roll: Option<Standing>,
+    place: u32,
+}
+
+/// So many void entries are kept before they are cleared away.
+const VOID: usize = 64;
+
+impl Seat {
+    /// What is believed of the node; `None` if nothing was ever entered.
+    pub(crate) fn standing(self) -> Option<Standing> {
+        self.roll
+    }
 }
 
 impl Liveness {
-    /// The nodes believed to run.
-    pub(crate) fn live(&self) -> &[NodeId] {
-        &self.live
-    }
-
-    /// The nodes believed to have crashed, or to be cut off.
-    pub(crate) fn unreachable(&self) -> &[NodeId] {
-        &self.unreachable
-    }
-
-    /// The nodes that said that they leave.
-    pub(crate) fn departed(&self) -> &[NodeId] {
-        &self.departed
-    }
-
-    /// What is believed of `id`; `None` if nothing was ever entered.
-    pub(crate) fn standing(&self, id: NodeId) -> Option<Standing> {
-        self.places.get(&id).map(|&(standing, _)| standing)
-    }
-
-    /// Enters `id` as `standing`, and takes it off the roll that it was on. Returns whether that changed anything.
-    pub(crate) fn enter(&mut self, id: NodeId, standing: Standing) -> bool {
-        if let Some(&(old, place)) = self.places.get(&id) {
-            if old == standing {
-                return false;
-            }
-            let roll = self.roll_mut(old);
-            roll.swap_remove(place);
-            if let Some(&moved) = roll.get(place) {
-                self.places.insert(moved, (old, place));
-            }
-        }
-        let roll = self.roll_mut(standing);
-        let place = roll.len();
-        roll.push(id);
-        self.places.insert(id, (standing, place));
-        true
-    }
-
     /// The nodes of that standing.
     pub(crate) fn roll(&self, standing: Standing) -> &[NodeId] {
         match standing {
@@ -75,41 +55,132 @@ impl Liveness {
         }
     }
 
-    /// Moves the look at `id` from `old` to `new`.
-    pub(crate) fn look(&mut self, id: NodeId, old: Option<Moment>, new: Option<Moment>) {
-        if let Some(old) = old {
-            self.due.remove(&(old, id));
+    /// Enters `id` as `standing`, and takes it off the roll that it was on. Returns whether that changed anything.
+    pub(crate) fn enter(&mut self, endpoints: &mut Endpoints, id: NodeId, standing: Standing) -> bool {
+        let Some(endpoint) = endpoints.get_mut(id) else { return false };
+        let old = endpoint.seat;
+        if old.roll == Some(standing) {
+            return false;
         }
-        if let Some(new) = new {
-            self.due.insert((new, id));
+        let roll = self.roll_mut(standing);
+        endpoint.seat = Seat { roll: Some(standing), place: place(roll.len()) };
+        roll.push(id);
+        if let Some(left) = old.roll {
+            let roll = self.roll_mut(left);
+            roll.swap_remove(old.place as usize);
+            if let Some(moved) = roll.get(old.place as usize).and_then(|moved| endpoints.get_mut(*moved)) {
+                moved.seat.place = old.place;
+            }
+        }
+        true
+    }
+
+    /// Makes room for so many more that are live.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.live.reserve(count);
+        self.due.reserve(count);
+    }
+
+    /// Enters `id`, which is new, as live and to be looked at when it is `look_at`. Returns its seat.
+    pub(crate) fn welcome(&mut self, id: NodeId, look_at: Moment) -> Seat {
+        let seat = Seat { roll: Some(Standing::Live), place: place(self.live.len()) };
+        self.live.push(id);
+        self.due.push(Reverse((look_at, id)));
+        seat
+    }
+
+    /// Lets `id` be looked at when it is `at`, and not before; [`Moment::NEVER`] if nobody has to look.
+    pub(crate) fn look(&mut self, endpoints: &mut Endpoints, id: NodeId, at: Moment) {
+        let Some(endpoint) = endpoints.get_mut(id) else { return };
+        endpoint.pulse.look_at = at;
+        if at < Moment::NEVER {
+            self.due.push(Reverse((at, id)));
+        }
+        if self.due.len() > 2 * self.live.len() + VOID {
+            self.due.retain(|&Reverse(look)| is_meant(endpoints, look));
         }
     }
 
     /// The node that has waited longest for a look, if its time has come by `now`.
-    pub(crate) fn due(&self, now: Moment) -> Option<NodeId> {
-        self.due.first().filter(|&&(at, _)| at <= now).map(|&(_, id)| id)
+    pub(crate) fn due(&mut self, endpoints: &Endpoints, now: Moment) -> Option<NodeId> {
+        while let Some(&Reverse(look @ (_, id))) = self.due.peek().filter(|Reverse((at, _))| *at <= now) {
+            if is_meant(endpoints, look) {
+                return Some(id);
+            }
+            self.due.pop();
+        }
+        None
     }
+}
+
+fn is_meant(endpoints: &Endpoints, (at, id): (Moment, NodeId)) -> bool {
+    endpoints.get(id).is_some_and(|endpoint| endpoint.pulse.look_at == at)
+}
+
+fn place(len: usize) -> u32 {
+    u32::try_from(len).expect("the configuration allows fewer nodes")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::detector::Pulse;
+    use crate::endpoint::EndpointState;
+    use crate::name::NodeName;
+    use crate::record::Record;
+    use crate::replica::Replica;
+    use crate::version::{Generation, Heartbeat};
+
+    fn endpoints(count: u64) -> Endpoints {
+        let endpoint = |id| {
+            let (name, address) = (NodeName::new("ann").unwrap(), ([10, 0, 0, 1], 1).into());
+            let record = Record { replica: Replica::new(Generation(1)), address, name };
+            let pulse = Pulse::new(Moment::default(), Duration::from_secs(1));
+            (NodeId(id), EndpointState::new(record, Heartbeat(0), Moment::default(), pulse))
+        };
+        let (me, own) = endpoint(0);
+        let mut all = Endpoints::new(me, own);
+        (1..=count).map(endpoint).for_each(|(id, state)| all.insert(id, state));
+        all
+    }
 
     #[test]
     fn a_node_stands_in_one_place() {
-        let mut liveness = Liveness::default();
-        for id in 1..=4 {
-            assert!(liveness.enter(NodeId(id), Standing::Live));
+        let (mut liveness, mut all) = (Liveness::default(), endpoints(4));
+        let mut enter = |id, standing| liveness.enter(&mut all, NodeId(id), standing);
+        assert!((1..=4).all(|id| enter(id, Standing::Live)));
+        assert!(enter(2, Standing::Unreachable));
+        assert!(enter(1, Standing::Departed));
+        assert!(!enter(1, Standing::Departed));
+        assert!(!enter(9, Standing::Live));
+        assert_eq!(liveness.roll(Standing::Live), [NodeId(3), NodeId(4)]);
+        assert_eq!(liveness.roll(Standing::Unreachable), [NodeId(2)]);
+        assert_eq!(liveness.roll(Standing::Departed), [NodeId(1)]);
+        assert_eq!(all.get(NodeId(3)).unwrap().seat.standing(), Some(Standing::Live));
+        assert!(liveness.enter(&mut all, NodeId(2), Standing::Live));
+        assert_eq!(liveness.roll(Standing::Live), [NodeId(3), NodeId(4), NodeId(2)]);
+    }
+
+    #[test]
+    fn looks_come_by_time_and_only_the_latest_of_a_node_counts() {
+        let (mut liveness, mut all) = (Liveness::default(), endpoints(3));
+        let at = Moment::from_micros;
+        for (id, micros) in [(1, 30), (2, 20), (3, 10), (2, 40), (3, i64::MAX)] {
+            liveness.look(&mut all, NodeId(id), at(micros));
         }
-        assert!(liveness.enter(NodeId(2), Standing::Unreachable));
-        assert!(liveness.enter(NodeId(1), Standing::Departed));
-        assert!(!liveness.enter(NodeId(1), Standing::Departed));
-        assert_eq!(liveness.live(), [NodeId(3), NodeId(4)]);
-        assert_eq!(liveness.unreachable(), [NodeId(2)]);
-        assert_eq!(liveness.departed(), [NodeId(1)]);
-        assert_eq!(liveness.standing(NodeId(3)), Some(Standing::Live));
-        assert_eq!(liveness.standing(NodeId(9)), None);
-        assert!(liveness.enter(NodeId(2), Standing::Live));
-        assert_eq!(liveness.live(), [NodeId(3), NodeId(4), NodeId(2)]);
+        assert_eq!(liveness.due(&all, at(29)), None);
+        assert_eq!(liveness.due(&all, at(99)), Some(NodeId(1)));
+        liveness.look(&mut all, NodeId(1), Moment::NEVER);
+        assert_eq!(liveness.due(&all, at(99)), Some(NodeId(2)));
+    }
+
+    #[test]
+    fn void_looks_do_not_pile_up() {
+        let (mut liveness, mut all) = (Liveness::default(), endpoints(3));
+        (1..10_000).for_each(|micros| liveness.look(&mut all, NodeId(1), Moment::from_micros(micros)));
+        assert!(liveness.due.len() <= VOID);
+        assert_eq!(liveness.due(&all, Moment::from_micros(10_000)), Some(NodeId(1)));
     }
 }

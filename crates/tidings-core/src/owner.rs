@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::bounds;
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::entry::{Entry, Key, KeyError, Value};
 use crate::replica::Replica;
@@ -204,10 +205,11 @@ impl Owner {
     }
 
     /// Asks for what is new to be saved, if anything is, and nothing is being saved.
-    pub(crate) fn poll_persist(&mut self, own: &Replica, now: Moment) -> Option<Persist> {
+    pub(crate) fn poll_persist(&mut self, cluster: &Cluster, now: Moment) -> Option<Persist> {
         if !self.dirty || self.under_way.is_some() || self.retry_at.is_some_and(|at| now < at) {
             return None;
         }
+        let own = cluster.own().replica();
         let mark = PersistMark(self.next_mark);
         self.next_mark += 1;
         (self.under_way, self.dirty, self.retry_at) = (Some((mark, self.coming)), false, None);

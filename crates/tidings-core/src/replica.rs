@@ -44,6 +44,19 @@ pub enum Applied {
     Taken(Vec<(Key, Option<Value>, Version)>),
 }
 
+/// What a delta can do to a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// It tells what is known.
+    Old,
+    /// What it builds upon is missing.
+    Gap,
+    /// It takes the place of what is known.
+    Replaces,
+    /// It goes on where what is known ends.
+    Extends,
+}
+
 /// How large one owner is, or may grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -253,35 +266,43 @@ impl Replica {
     /// Takes `delta` by the rules of PROTOCOL.md. It tells of this replica's owner. If it isn't taken, nothing has
     /// moved.
     pub fn apply(&mut self, delta: &Delta, limits: Limits) -> Applied {
-        if delta.generation < self.generation {
-            return Applied::Ignored;
-        }
-        if delta.generation > self.generation {
-            return self.apply_new_life(delta, limits);
-        }
-        if delta.through <= self.max && !flaw!(Backwards) {
-            return Applied::Ignored;
-        }
-        match delta.span {
-            Span::Reset if self.max < delta.gc || flaw!(LateReset) => self.replace(delta, limits),
-            // It was made for one that knew less. What is above `max` is all that this one needs; the rest may lack
-            // what is shown here and was written again since.
-            Span::Reset => self.extend(delta, limits),
-            Span::After(after) if after <= self.max && (self.max >= delta.gc || flaw!(StaleTaken)) => {
-                self.extend(delta, limits)
-            }
-            Span::After(_) if flaw!(GapSkipped) => self.extend(delta, limits),
-            Span::After(_) => Applied::Gap,
+        match self.fit(delta) {
+            Fit::Old => Applied::Ignored,
+            Fit::Gap => Applied::Gap,
+            Fit::Replaces => self.replace(delta, limits),
+            Fit::Extends => self.extend(delta, limits),
         }
     }
 
-    /// A delta of a later life starts from nothing, or it is of no use.
-    fn apply_new_life(&mut self, delta: &Delta, limits: Limits) -> Applied {
-        let usable = match delta.span {
-            Span::Reset => true,
-            Span::After(after) => after == Version(0) && delta.gc == Version(0) || flaw!(LivesMixed),
-        };
-        if usable { self.replace(delta, limits) } else { Applied::Gap }
+    /// What `delta` could do here.
+    pub(crate) fn fit(&self, delta: &Delta) -> Fit {
+        let is_new_life = delta.generation > self.generation;
+        let is_old = delta.through <= self.max && !flaw!(Backwards);
+        if delta.generation < self.generation || (!is_new_life && is_old) {
+            return Fit::Old;
+        }
+        match delta.span {
+            Span::Reset if is_new_life || self.max < delta.gc || flaw!(LateReset) => Fit::Replaces,
+            // It was made for one that knew less. What is above `max` is all that this one needs; the rest may lack
+            // what is shown here and was written again since.
+            Span::Reset => Fit::Extends,
+            // A delta of a later life starts from nothing, or it is of no use.
+            Span::After(Version(0)) if is_new_life && (delta.gc == Version(0) || flaw!(LivesMixed)) => {
+                Fit::Replaces
+            }
+            Span::After(_) if is_new_life => {
+                if flaw!(LivesMixed) {
+                    Fit::Replaces
+                } else {
+                    Fit::Gap
+                }
+            }
+            Span::After(after) if after <= self.max && (self.max >= delta.gc || flaw!(StaleTaken)) => {
+                Fit::Extends
+            }
+            Span::After(_) if flaw!(GapSkipped) => Fit::Extends,
+            Span::After(_) => Fit::Gap,
+        }
     }
 
     fn replace(&mut self, delta: &Delta, limits: Limits) -> Applied {

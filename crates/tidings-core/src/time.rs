@@ -45,7 +45,7 @@ impl Add<Duration> for Moment {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+        Self(self.0.saturating_add(micros(span)))
     }
 }
 
@@ -53,8 +53,19 @@ impl Sub<Duration> for Moment {
     type Output = Self;
 
     fn sub(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+        Self(self.0.saturating_sub(micros(span)))
     }
+}
+
+/// `span` in whole milliseconds, or the most that there can be.
+pub(crate) fn millis(span: Duration) -> u64 {
+    span.as_secs().saturating_mul(1_000).saturating_add(span.subsec_millis().into())
+}
+
+/// `span` in microseconds, or the most that there can be.
+fn micros(span: Duration) -> i64 {
+    let micros = span.as_secs().saturating_mul(1_000_000).saturating_add(span.subsec_micros().into());
+    i64::try_from(micros).unwrap_or(i64::MAX)
 }
 
 /// The wall clock, in milliseconds since 1970-01-01 UTC.
@@ -73,7 +84,7 @@ impl Add<Duration> for WallClock {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(millis(span)))
     }
 }
 

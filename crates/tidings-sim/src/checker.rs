@@ -189,7 +189,7 @@ impl Checker {
         let Some(core) = &node.core else { return };
         self.view(place).own_touched = true;
         self.look_at_own(now, place, core);
-        for id in core.ids().collect::<Vec<_>>() {
+        for &id in core.ids() {
             self.look_at_copy(now, place, core, id);
         }
     }

@@ -18,7 +18,9 @@ impl Simulation {
         self.trace.line(self.now, place, format_args!("start"));
         let rng_seed = self.rng.word();
         let now = self.now;
-        let addresses: Vec<SocketAddr> = self.nodes.iter().map(|node| node.address).collect();
+        let node = &self.nodes[place.0];
+        let addresses = |places: &[Place]| places.iter().map(|&place| self.address(place)).collect();
+        let (seeds, neighbours) = (addresses(&node.seeds), node.neighbours.as_deref().map(addresses));
         let node = &mut self.nodes[place.0];
         node.life += 1;
         let saved = node.disk.clone();
@@ -26,15 +28,10 @@ impl Simulation {
         let me = Identity { name: node.name.clone(), address, saved };
         let core = Gossiper::new(node.config.clone(), me, rng_seed, node.time(now));
         let mut core = core.expect("the configuration works");
-        let addresses = |places: &[Place]| {
-            places
-                .iter()
-                .map(|&place| addresses.get(place.0).copied().unwrap_or_else(|| place.address()))
-                .collect()
-        };
-        core.handle_seeds(node.time(now), addresses(&node.seeds));
-        if let Some(neighbours) = &node.neighbours {
-            core.handle_neighbours(node.time(now), addresses(neighbours));
+        core.share(self.interner.clone());
+        core.handle_seeds(node.time(now), seeds);
+        if let Some(neighbours) = neighbours {
+            core.handle_neighbours(node.time(now), neighbours);
         }
         node.core = Some(core);
         node.wake = Moment::NEVER;
@@ -99,33 +96,35 @@ impl Simulation {
         result
     }
 
+    /// Does all that a node has to say.
     pub(crate) fn drain(&mut self, place: Place) {
         let now = self.now;
-        for turn in 0_u32.. {
-            if turn == ENDLESS {
-                return self.goes_on(place);
-            }
+        // Nothing that is polled leads to something else to poll.
+        while let Some(event) = self.nodes[place.0].core.as_mut().and_then(Gossiper::poll_event) {
+            self.trace.line(now, place, format_args!("{} {:?}", event.node, event.kind));
             let node = &mut self.nodes[place.0];
-            let Some(core) = &mut node.core else { return };
-            if let Some(event) = core.poll_event() {
-                self.trace.line(now, place, format_args!("{} {:?}", event.node, event.kind));
-                if let Some(checker) = &mut self.checker {
-                    checker.says(now, place, core, &event);
-                }
-                node.events.push((now, event));
-            } else if let Some(persist) = core.poll_persist() {
-                node.saving = Some(persist);
-                let what = What::Saved { life: node.life };
-                self.put(now + SimNode::SAVING, place, what);
-            } else if let Some(sent) = core.poll_transmit() {
-                match sent {
-                    Transmit::Datagram { to, message } => self.send(place, to, &message),
-                    Transmit::Open { stream, to } => self.open_stream(place, stream, to),
-                    Transmit::Frame { stream, message } => self.send_frame(place, stream, &message),
-                    Transmit::Close { stream } => self.close_stream(place, stream),
-                }
-            } else {
-                break;
+            if let (Some(checker), Some(core)) = (&mut self.checker, &node.core) {
+                checker.says(now, place, core, &event);
+            }
+            node.events.push((now, event));
+        }
+        let node = &mut self.nodes[place.0];
+        if let Some(persist) = node.core.as_mut().and_then(Gossiper::poll_persist) {
+            node.saving = Some(persist);
+            let what = What::Saved { life: node.life };
+            self.put(now + SimNode::SAVING, place, what);
+        }
+        let mut turns = 0_u32;
+        while let Some(sent) = self.nodes[place.0].core.as_mut().and_then(Gossiper::poll_transmit) {
+            match sent {
+                Transmit::Datagram { to, message } => self.send(place, to, &message),
+                Transmit::Open { stream, to } => self.open_stream(place, stream, to),
+                Transmit::Frame { stream, message } => self.send_frame(place, stream, &message),
+                Transmit::Close { stream } => self.close_stream(place, stream),
+            }
+            turns += 1;
+            if turns == ENDLESS {
+                return self.goes_on(place);
             }
         }
         if let Some(checker) = &mut self.checker {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tidings_core::{Event, Gossiper, Moment, NodeId, NodeName, Rng, Shown};
+use tidings_core::{Event, Gossiper, Interner, Moment, NodeId, NodeName, Rng, Shown};
 
 use crate::checker::Checker;
 use crate::counts::Counts;
@@ -30,8 +30,10 @@ pub struct Simulation {
     pub(crate) trace: Trace,
     /// Whoever looks at every step, if anybody does.
     pub(crate) checker: Option<Box<Checker>>,
-    /// The nodes that something happened to since somebody looked.
-    touched: BTreeSet<Place>,
+    /// What the cores hold alike, once.
+    pub(crate) interner: Interner,
+    /// The nodes that something happened to since somebody looked, if anybody does.
+    touched: Option<BTreeSet<Place>>,
 }
 
 impl Simulation {
@@ -49,7 +51,8 @@ impl Simulation {
             streams: Streams::default(),
             trace: Trace::default(),
             checker: None,
-            touched: BTreeSet::new(),
+            interner: Interner::default(),
+            touched: None,
         }
     }
 
@@ -206,9 +209,9 @@ impl Simulation {
         let (start, end) = (self.now, self.now + limit);
         let mut waiting: BTreeSet<Place> = places.iter().copied().collect();
         let mut times = Vec::new();
-        self.touched = waiting.clone();
+        self.touched = Some(waiting.clone());
         loop {
-            for place in std::mem::take(&mut self.touched) {
+            for place in self.touched.replace(BTreeSet::new()).unwrap_or_default() {
                 let core = self.nodes[place.0].core.as_ref();
                 if waiting.contains(&place) && core.is_some_and(&holds) {
                     waiting.remove(&place);
@@ -216,6 +219,7 @@ impl Simulation {
                 }
             }
             if waiting.is_empty() || !self.step(end) {
+                self.touched = None;
                 return times;
             }
         }
@@ -232,7 +236,7 @@ impl Simulation {
             self.put(later, to, what);
             return true;
         }
-        self.touched.insert(to);
+        self.touch(to);
         match what {
             What::Arrival { from, bytes } => self.arrive(to, from, bytes),
             What::Stream { end, what } => self.stream_happens(to, end, what),
@@ -280,6 +284,8 @@ impl Simulation {
 
     /// Something happened to a node: whoever waits for that looks at it.
     pub(crate) fn touch(&mut self, place: Place) {
-        self.touched.insert(place);
+        if let Some(touched) = &mut self.touched {
+            touched.insert(place);
+        }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tidings_core::{
-    Body, Config, Delta, Generation, Head, Heartbeat, Introduction, Message, News, NodeId, Seal, Sender,
-    Span, Version,
+    Body, Config, Delta, Generation, Gossiper, Head, Heartbeat, Introduction, Message, News, NodeId, Seal,
+    Sender, Span, Version,
 };
 
 use crate::node::Place;
@@ -17,14 +17,15 @@ impl Simulation {
     /// Starts `count` nodes, named `node-0` and so on, that know each other. Two intervals
     /// have passed then, so that their rounds begin at random moments. The first is everybody's seed.
     ///
-    /// They are introduced by messages like any other, encoded and decoded.
+    /// They are introduced by messages like any other, encoded and decoded. For more than a thousand, take
+    /// [`start_acquainted`](Self::start_acquainted).
     pub fn start_warm(&mut self, count: usize, config: &Config) -> Vec<Place> {
         let first = self.nodes.len();
         let places: Vec<_> = (0..count)
             .map(|number| self.start(&format!("node-{}", first + number), config.clone(), &[Place(first)]))
             .collect();
         // Each asks the first one about its name before it takes part.
-        let begun = self.until_each(&places, 3 * config.interval, tidings_core::Gossiper::has_begun);
+        let begun = self.until_each(&places, 3 * config.interval, Gossiper::has_begun);
         assert_eq!(begun.len(), places.len(), "all begin");
         let introductions: Vec<Delta> = places.iter().map(|&place| self.introduction(place)).collect();
         let seal = Seal::new(&config.cluster);
@@ -34,6 +35,28 @@ impl Simulation {
                 self.inject(place, Place(first + number).address(), &bytes);
                 self.nodes[place.0].events = Vec::new();
             }
+        }
+        self.run(2 * config.interval);
+        places
+    }
+
+    /// Starts `count` nodes as [`start_warm`](Self::start_warm) does, for thousands of them: nobody introduces them, each
+    /// knows all from the start as if it had for long, and nothing is new to anybody.
+    pub fn start_acquainted(&mut self, count: usize, config: &Config) -> Vec<Place> {
+        let first = self.nodes.len();
+        // Without seeds they begin at once.
+        let places: Vec<_> = (0..count)
+            .map(|number| self.start(&format!("node-{}", first + number), config.clone(), &[]))
+            .collect();
+        let begun = self.until_each(&places, config.interval, Gossiper::has_begun);
+        assert_eq!(begun.len(), places.len(), "all begin");
+        let all = Gossiper::acquaintances(places.iter().map(|&place| self.core(place)));
+        let seeds = [Place(first)];
+        for &place in &places {
+            self.tell(place, |core, now| core.acquaint(now, &all));
+            self.nodes[place.0].seeds = seeds.to_vec();
+            let addresses = seeds.map(Place::address).to_vec();
+            self.tell(place, |core, now| core.handle_seeds(now, addresses));
         }
         self.run(2 * config.interval);
         places

@@ -76,7 +76,7 @@ impl Gossiper {
             self.refuse_if_beyond_belief(now, from, exchange, sender, &body);
             return Err(Rejected::Unbelievable);
         }
-        if self.cluster.endpoint(sender.id).is_some_and(|known| known.address == from) {
+        if self.cluster.endpoint(sender.id).is_some_and(|known| known.address() == from) {
             self.contacts.meet(from, sender.id);
         }
         self.see_at(sender.id, from);
@@ -158,7 +158,7 @@ impl Gossiper {
         let (line, datagram) = (line_of(sender), self.config.datagram);
         let allowed = self.proofs.allowance(from, len, now.moment);
         // Whoever knows nobody, and was never answered, cannot tell a silent world from one that does not believe it (G3).
-        let is_alone = self.liveness.live().is_empty() && !self.is_accepted();
+        let is_alone = self.cluster.live().is_empty() && !self.is_accepted();
         // The sender may have to be asked in turn, and both together must not exceed the allowance.
         let asks = syn.is_pull || is_alone;
         let room = datagram.min(if asks { allowed - allowed / 3 } else { allowed });
@@ -184,7 +184,7 @@ impl Gossiper {
         self.clock.repairs -= 1;
         self.clock.repaired += 1;
         // Whoever does not answer elsewhere than where it is said to be is no suspect.
-        let known = self.cluster.endpoint(id).filter(|known| known.address == from);
+        let known = self.cluster.endpoint(id).filter(|known| known.address() == from);
         let with = known.map(|_| id);
         self.ask(now, from, with, None, room);
     }
@@ -282,7 +282,7 @@ impl Gossiper {
         // Two agree on it, or all that can be asked.
         let enough = self.contacts.neighbour_count().unwrap_or(1 + others.len()).min(2);
         self.contacts.remember(others);
-        let own = self.cluster.own().replica.generation();
+        let own = self.cluster.own().generation();
         if exchange.generation != own {
             return Ok(());
         }

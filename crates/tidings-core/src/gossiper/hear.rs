@@ -62,9 +62,7 @@ impl Gossiper {
             self.answer_claims(now);
         } else if claim.generation == own.generation && claim.heartbeat > own.heartbeat {
             let highest = bounds::highest_heartbeat(now.wall, own.generation);
-            let me = self.cluster.me();
-            let own = self.cluster.life_mut(me).expect("this node is in its own view");
-            own.heartbeat = Heartbeat(claim.heartbeat.0 + 1).min(highest);
+            self.cluster.own_mut().heartbeat = Heartbeat(claim.heartbeat.0 + 1).min(highest);
         }
     }
 
@@ -97,7 +95,7 @@ impl Gossiper {
     /// Somebody holds state in my name, up to `max` of `generation`. If I never wrote that in this life, it is of another
     /// one, and I begin one above.
     fn hear_of_my_state(&mut self, now: Time, generation: Generation, max: Version) {
-        let own = &self.cluster.own().replica;
+        let own = self.cluster.own().replica();
         if (generation, max) > (own.generation(), own.max_version()) {
             self.owner.hear_claim(generation);
             self.answer_claims(now);
@@ -133,7 +131,7 @@ impl Gossiper {
         brought.news = true;
         self.say_changes(now, id, changes);
         let departed = self.cluster.endpoint(id).is_some_and(|endpoint| endpoint.has_departed());
-        if departed && self.liveness.standing(id) != Some(Standing::Departed) {
+        if departed && self.cluster.standing(id) != Some(Standing::Departed) {
             self.see_off(now, id);
         }
     }

@@ -40,12 +40,13 @@ impl Gossiper {
 
     /// The live nodes at power-of-two distances before `id` on the ring of ids; all of them, if they are few.
     fn helpers(&self, id: NodeId) -> BTreeSet<NodeId> {
-        let few = self.liveness.live().len() <= HELPERS;
-        let ring = self.cluster.endpoints();
-        let before = ring.range(..id).rev().chain(ring.range(id..).rev()).map(|(&id, _)| id);
+        let few = self.cluster.live().len() <= HELPERS;
+        let ring = self.cluster.endpoints().ids();
+        let (before, after) = ring.split_at(ring.partition_point(|other| *other < id));
+        let before = before.iter().rev().chain(after.iter().rev()).copied();
         let may_help = |other: &NodeId| {
             *other != id
-                && self.liveness.standing(*other) == Some(Standing::Live)
+                && self.cluster.standing(*other) == Some(Standing::Live)
                 && self.contacts.allows(*other)
         };
         let live = before.filter(may_help);
@@ -56,7 +57,7 @@ impl Gossiper {
     /// Sends something that belongs to no exchange to a node that is known. Nobody else gets any: help must not be a way
     /// to make this node send to strangers.
     fn tell(&mut self, to: NodeId, body: Body) {
-        if let Some(address) = self.cluster.endpoint(to).map(|endpoint| endpoint.address) {
+        if let Some(address) = self.cluster.endpoint(to).map(|endpoint| endpoint.address()) {
             self.transmit(address, 0, body);
         }
     }
@@ -66,7 +67,7 @@ impl Gossiper {
     pub(super) fn receive_help(&mut self, now: Time, sender: Sender, evidence: Evidence, allowed: usize) {
         let id = evidence.head.id;
         self.hear(now, sender);
-        if self.liveness.standing(sender.id) != Some(Standing::Live) {
+        if self.cluster.standing(sender.id) != Some(Standing::Live) {
             return self.drop_for("stranger");
         }
         self.hear_heads(now, std::slice::from_ref(&evidence.head));
@@ -126,6 +127,9 @@ impl Gossiper {
 
     /// `id` answered somebody at `answered`: the attempts before that were bad luck, or the fault of those who tried.
     fn acquit(&mut self, now: Time, id: NodeId, answered: Moment) {
+        if self.suspicion(id).is_none() {
+            return;
+        }
         let grave = self.is_grave(id);
         let Some(pulse) = self.pulse_mut(id) else { return };
         let Some(suspicion) = pulse.suspicion.take_if(|suspicion| suspicion.first <= answered) else {
@@ -145,7 +149,7 @@ impl Gossiper {
 
     /// Adds what `from` says against nodes to what is known.
     pub(super) fn hear_evidence(&mut self, now: Time, from: NodeId, evidence: &[Evidence]) {
-        if self.liveness.standing(from) != Some(Standing::Live) {
+        if self.cluster.standing(from) != Some(Standing::Live) {
             return evidence.iter().for_each(|_| self.drop_for("stranger"));
         }
         for Evidence { head, since, until, accusers } in evidence {
@@ -155,9 +159,9 @@ impl Gossiper {
                 self.acquit(now, head.id, first);
                 continue;
             }
-            let live = self.liveness.standing(head.id) == Some(Standing::Live);
+            let live = self.cluster.standing(head.id) == Some(Standing::Live);
             let credible =
-                |accuser: &NodeId| *accuser != head.id && self.liveness.standing(*accuser).is_some();
+                |accuser: &NodeId| *accuser != head.id && self.cluster.standing(*accuser).is_some();
             let accusers: Vec<_> =
                 accusers.iter().filter(|(accuser, _)| credible(accuser)).take(ACCUSERS).copied().collect();
             let wait = self.config.interval / 10;

@@ -31,15 +31,16 @@ pub struct Load {
 }
 
 impl Gossiper {
-    /// All nodes that are known, this one included.
-    pub fn ids(&self) -> impl ExactSizeIterator<Item = NodeId> {
-        self.cluster.endpoints().keys().copied()
+    /// All nodes that are known, this one included, in order.
+    #[must_use]
+    pub fn ids(&self) -> &[NodeId] {
+        self.cluster.endpoints().ids()
     }
 
     /// This node's copy of the state of `id`; of its own, the state itself.
     #[must_use]
     pub fn replica(&self, id: NodeId) -> Option<&Replica> {
-        Some(&self.cluster.endpoint(id)?.replica)
+        Some(&self.cluster.endpoint(id)?.replica())
     }
 
     /// The newest sign of life that is known of `id`.
@@ -51,7 +52,7 @@ impl Gossiper {
     /// What is believed of `id`; `None` of this node itself, and of one that is unknown.
     #[must_use]
     pub fn standing(&self, id: NodeId) -> Option<Standing> {
-        self.liveness.standing(id)
+        self.cluster.standing(id)
     }
 
     /// When silence alone will have convicted `id`, as things are now: once this node convicts anybody again, and has looked

@@ -107,7 +107,7 @@ impl Gossiper {
 
     /// This node's name was heard from another process at `address`, or of one there.
     pub(super) fn look_for_namesake(&mut self, now: Time, address: SocketAddr) {
-        let is_due = self.namesake.stage == Stage::Settled && address != self.cluster.own().address;
+        let is_due = self.namesake.stage == Stage::Settled && address != self.cluster.own().address();
         if is_due && self.namesake.may_ask(now.moment, self.config.interval / 2) {
             self.who(now, address);
         }
@@ -115,7 +115,7 @@ impl Gossiper {
 
     /// Somebody introduces this node's name as a life that began at `generation`, at `address`.
     pub(super) fn hear_of_namesake(&mut self, now: Time, generation: Generation, address: SocketAddr) {
-        if generation >= self.cluster.own().replica.generation() {
+        if generation >= self.cluster.own().generation() {
             self.look_for_namesake(now, address);
         }
     }
@@ -153,7 +153,7 @@ impl Gossiper {
             }
         } else {
             let known = self.cluster.endpoint(sender.id).filter(|known| !known.has_departed());
-            known.map_or(Namesake::Nobody, |known| Namesake::At(known.address))
+            known.map_or(Namesake::Nobody, |known| Namesake::At(known.address()))
         };
         if self.owner.is_announced {
             self.transmit(from, exchange, Body::Namesake(answer));
@@ -181,12 +181,12 @@ impl Gossiper {
                 let is_other = instance != self.namesake.instance;
                 let gives_way = is_searching || self.rank() < (sender.head.generation, instance);
                 if is_other && gives_way && self.conflict().is_none() {
-                    let here = self.cluster.own().address;
+                    let here = self.cluster.own().address();
                     let conflict = Conflict { here, there: from, at_start: is_searching };
                     self.namesake.stage = Stage::Lost(conflict);
                 }
             }
-            Namesake::At(address) if is_searching && address != self.cluster.own().address => {
+            Namesake::At(address) if is_searching && address != self.cluster.own().address() => {
                 if self.namesake.may_try(address) {
                     self.namesake.stage = Stage::Searching(now.moment + self.span_of_search());
                     self.who(now, address);
@@ -202,6 +202,6 @@ impl Gossiper {
 
     /// By what two processes of one name are told apart, and the one that stays.
     fn rank(&self) -> (Generation, Instance) {
-        (self.cluster.own().replica.generation(), self.namesake.instance)
+        (self.cluster.own().generation(), self.namesake.instance)
     }
 }

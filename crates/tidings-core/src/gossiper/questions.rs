@@ -23,23 +23,23 @@ impl Gossiper {
     /// This node's name.
     #[must_use]
     pub fn name(&self) -> &NodeName {
-        &self.cluster.own().name
+        self.cluster.own().name()
     }
 
     /// Where others reach this node.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.cluster.own().address
+        self.cluster.own().address()
     }
 
     /// Where other nodes are, the live ones first, `most` of them.
     #[must_use]
     pub fn peer_addresses(&self, most: usize) -> Vec<SocketAddr> {
         let mut peers = Vec::new();
-        for roll in [self.liveness.live(), self.liveness.unreachable()] {
+        for roll in [self.cluster.live(), self.cluster.roll(Standing::Unreachable)] {
             let mut ids = roll.to_vec();
             ids.sort_unstable();
-            peers.extend(ids.iter().filter_map(|&id| Some(self.cluster.endpoint(id)?.address)));
+            peers.extend(ids.iter().filter_map(|&id| Some(self.cluster.endpoint(id)?.address())));
         }
         peers.truncate(most);
         peers
@@ -48,7 +48,7 @@ impl Gossiper {
     /// This node's generation.
     #[must_use]
     pub fn generation(&self) -> Generation {
-        self.cluster.own().replica.generation()
+        self.cluster.own().generation()
     }
 
     /// This node's heartbeat: how many rounds it has lived.
@@ -60,22 +60,23 @@ impl Gossiper {
     /// The version of this node's newest write that shows.
     #[must_use]
     pub fn own_version(&self) -> Version {
-        self.cluster.own().replica.max_version()
+        self.cluster.own().max_version()
     }
 
     /// Whether the departure has been announced to enough others: the node may stop now.
     #[must_use]
     pub fn has_left(&self) -> bool {
-        let departed = self.cluster.own().has_departed();
-        let done = |told, enough, until| (departed && told >= enough) || self.clock.now >= until;
-        self.farewell.as_ref().is_some_and(|farewell| done(farewell.told, farewell.enough, farewell.until))
+        self.farewell.as_ref().is_some_and(|farewell| {
+            let is_told = farewell.told >= farewell.enough && self.cluster.own().has_departed();
+            is_told || self.clock.now >= farewell.until
+        })
     }
 
     /// Whether the last exchange with each of min(live peers, 8) different ones found nothing to send either way, and
     /// nothing changed here since.
     #[must_use]
     pub fn is_converged(&self) -> bool {
-        let live = |id: &&NodeId| self.liveness.standing(**id) == Some(Standing::Live);
+        let live = |id: &&NodeId| self.cluster.standing(**id) == Some(Standing::Live);
         let needed = self.partners().len().min(8);
         self.cluster.equals().iter().filter(live).take(needed).count() == needed
     }
@@ -85,9 +86,9 @@ impl Gossiper {
     pub fn counts(&self) -> [(Standing, usize); 3] {
         let leaving = usize::from(self.farewell.is_some());
         [
-            (Standing::Live, self.liveness.live().len() + 1 - leaving),
-            (Standing::Unreachable, self.liveness.unreachable().len()),
-            (Standing::Departed, self.liveness.departed().len() + leaving),
+            (Standing::Live, self.cluster.live().len() + 1 - leaving),
+            (Standing::Unreachable, self.cluster.roll(Standing::Unreachable).len()),
+            (Standing::Departed, self.cluster.roll(Standing::Departed).len() + leaving),
         ]
     }
 
@@ -121,7 +122,7 @@ impl Gossiper {
     #[must_use]
     pub fn members(&self, now: Moment) -> Vec<Member> {
         let mut members: Vec<_> =
-            self.cluster.endpoints().keys().filter_map(|&id| self.member(id, now)).collect();
+            self.cluster.endpoints().ids().iter().filter_map(|&id| self.member(id, now)).collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));
         members
     }
@@ -135,7 +136,7 @@ impl Gossiper {
     /// All nodes, with what they own.
     #[must_use]
     pub fn snapshot(&self, now: Moment) -> Snapshot {
-        let ids = self.cluster.endpoints().keys();
+        let ids = self.cluster.endpoints().ids().iter();
         let mut nodes: Vec<_> = ids.filter_map(|&id| self.node_state(id, now)).collect();
         nodes.sort_by(|a, b| a.member.name.cmp(&b.member.name));
         Snapshot { nodes }
@@ -144,7 +145,7 @@ impl Gossiper {
     /// What a node shows under a key, and in which of its lives.
     #[must_use]
     pub fn value(&self, owner: &NodeName, key: &str) -> Option<(Generation, Shown)> {
-        let replica = &self.cluster.endpoint(owner.id())?.replica;
+        let replica = self.cluster.endpoint(owner.id())?.replica();
         let entry = replica.entry(key).filter(|_| !key.starts_with(crate::Key::RESERVED))?;
         let shown = Shown { value: entry.value.clone()?, version: entry.version };
         Some((replica.generation(), shown))
@@ -155,19 +156,19 @@ impl Gossiper {
     #[must_use]
     pub fn digest(&self) -> u64 {
         let mut live: Vec<&EndpointState> =
-            self.liveness.live().iter().filter_map(|&id| self.cluster.endpoint(id)).collect();
+            self.cluster.live().iter().filter_map(|&id| self.cluster.endpoint(id)).collect();
         if self.farewell.is_none() {
             live.push(self.cluster.own());
         }
-        live.sort_by(|a, b| a.name.cmp(&b.name));
+        live.sort_by(|a, b| a.name().cmp(b.name()));
         let mut hash = Sha256::new_with_prefix(b"tidings contents");
         let mut counted = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_be_bytes());
             hash.update(bytes);
         };
         for endpoint in live {
-            let replica = &endpoint.replica;
-            counted(endpoint.name.as_str().as_bytes());
+            let replica = endpoint.replica();
+            counted(endpoint.name().as_str().as_bytes());
             counted(&replica.generation().0.to_be_bytes());
             counted(&replica.max_version().0.to_be_bytes());
             for (key, entry) in replica.entries() {
@@ -183,7 +184,7 @@ impl Gossiper {
 
     fn node_state(&self, id: NodeId, now: Moment) -> Option<NodeState> {
         let member = self.member(id, now)?;
-        let entries = self.cluster.endpoint(id)?.replica.entries();
+        let entries = self.cluster.endpoint(id)?.replica().entries();
         let shown = entries.filter(|(key, _)| !key.is_reserved()).filter_map(|(key, entry)| {
             Some((key.clone(), Shown { value: entry.value.clone()?, version: entry.version }))
         });
@@ -192,9 +193,9 @@ impl Gossiper {
 
     /// What speaks against `id`; nobody suspects itself, or one that departed.
     fn suspected(&self, id: NodeId, now: Moment) -> Option<Suspected> {
-        self.liveness.standing(id).filter(|standing| *standing != Standing::Departed)?;
+        self.cluster.standing(id).filter(|standing| *standing != Standing::Departed)?;
         let name = |id: NodeId| {
-            let known = self.cluster.endpoint(id).map(|endpoint| endpoint.name.to_string());
+            let known = self.cluster.endpoint(id).map(|endpoint| endpoint.name().to_string());
             known.unwrap_or_else(|| format!("{:016x}", id.0))
         };
         let me = self.cluster.me();
@@ -212,18 +213,18 @@ impl Gossiper {
         let endpoint = self.cluster.endpoint(id)?;
         let is_self = id == self.cluster.me();
         let own = if self.farewell.is_some() { Standing::Departed } else { Standing::Live };
-        let standing = if is_self { own } else { self.liveness.standing(id)? };
+        let standing = if is_self { own } else { self.cluster.standing(id)? };
         let phi = self.suspected(id, now).map_or(0.0, |suspected| suspected.silence.max(suspected.attempts));
         let shown = |(key, entry): &(&crate::Key, &crate::Entry)| !key.is_reserved() && entry.value.is_some();
         Some(Member {
-            name: endpoint.name.clone(),
-            address: endpoint.address,
-            generation: endpoint.replica.generation(),
+            name: endpoint.name().clone(),
+            address: endpoint.address(),
+            generation: endpoint.generation(),
             heartbeat: endpoint.heartbeat,
             standing,
             phi,
-            keys: endpoint.replica.entries().filter(shown).count(),
-            max_version: endpoint.replica.max_version(),
+            keys: endpoint.replica().entries().filter(shown).count(),
+            max_version: endpoint.max_version(),
             is_self,
         })
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Gossiper, REPAIRS, REPEATS, RETRIES};
 use crate::bounds;
 use crate::config::Mode;
+use crate::delta::Delta;
 use crate::digest::{self, Signs, SynKind};
 use crate::exchange::Exchange;
 use crate::message::{Body, Cookie, HeadLine, Message, Sender, Window};
@@ -34,14 +35,14 @@ impl Gossiper {
         if slot == 0 {
             self.begin_round(now);
         } else if slot < self.partners().len() {
-            let live = self.rng.pick(&self.contacts.among(&self.liveness, Standing::Live)).copied();
+            let live = self.rng.pick(&self.contacts.among(&self.cluster, Standing::Live)).copied();
             live.into_iter().for_each(|id| self.gossip_with(now, id));
         }
     }
 
     /// The live nodes with which this one may gossip.
     pub(super) fn partners(&self) -> Cow<'_, [NodeId]> {
-        self.contacts.among(&self.liveness, Standing::Live)
+        self.contacts.among(&self.cluster, Standing::Live)
     }
 
     fn pace(&self) -> Duration {
@@ -65,8 +66,8 @@ impl Gossiper {
     /// Whom the three rules choose: nodes that are known, and addresses.
     fn choose(&mut self) -> (Vec<NodeId>, Vec<SocketAddr>) {
         let contacts = &self.contacts;
-        let live = contacts.among(&self.liveness, Standing::Live);
-        let lost = contacts.among(&self.liveness, Standing::Unreachable);
+        let live = contacts.among(&self.cluster, Standing::Live);
+        let lost = contacts.among(&self.cluster, Standing::Unreachable);
         // The addresses of an earlier life count until somebody live is known.
         let alone = live.is_empty() && !contacts.has_neighbours();
         let remembered = if alone { contacts.remembered() } else { &[] };
@@ -79,7 +80,7 @@ impl Gossiper {
         };
         let is_seed = |place: usize| {
             let endpoint = live.get(place).and_then(|&id| self.cluster.endpoint(id));
-            endpoint.is_some_and(|endpoint| seeds.contains(&endpoint.address))
+            endpoint.is_some_and(|endpoint| seeds.contains(&endpoint.address()))
         };
         let partners = round::partners(&mut self.rng, among, is_seed);
         let one = partners.live.and_then(|place| live.get(place));
@@ -90,9 +91,8 @@ impl Gossiper {
     }
 
     fn beat(&mut self, now: Time) {
-        let me = self.cluster.me();
-        let highest = bounds::highest_heartbeat(now.wall, self.cluster.own().replica.generation());
-        let own = self.cluster.life_mut(me).expect("this node is in its own view");
+        let highest = bounds::highest_heartbeat(now.wall, self.cluster.own().generation());
+        let own = self.cluster.own_mut();
         // Never backwards, also where the wall clock went back.
         own.heartbeat = Heartbeat((own.heartbeat.0 + 1).min(highest.0)).max(own.heartbeat);
         own.authored = now.moment;
@@ -100,8 +100,7 @@ impl Gossiper {
 
     /// Gossips with a node that is known, the way that is configured.
     pub(super) fn gossip_with(&mut self, now: Time, id: NodeId) {
-        if let Some(endpoint) = self.cluster.endpoint(id) {
-            let address = self.address_to_try(endpoint);
+        if let Some(address) = self.address_to_try(id) {
             self.gossip_at(now, address, Some(id));
         }
     }
@@ -116,19 +115,19 @@ impl Gossiper {
 
     /// Whether somebody answered in this life: until then nobody may believe its generation, and a push would never tell.
     pub(super) fn is_accepted(&self) -> bool {
-        self.owner.accepted >= self.cluster.own().replica.generation()
+        self.owner.accepted >= self.cluster.own().generation()
     }
 
     /// Turns to `id` for an answer, whatever is configured, with a SYN of at most `room` bytes.
     pub(super) fn probe(&mut self, now: Time, id: NodeId, room: usize) {
-        let Some(endpoint) = self.cluster.endpoint(id) else { return };
-        let address = self.address_to_try(endpoint);
-        self.ask(now, address, Some(id), None, room);
+        if let Some(address) = self.address_to_try(id) {
+            self.ask(now, address, Some(id), None, room);
+        }
     }
 
     /// Tells `id` of the departure. By a pull, it would have to ask at the right time.
     pub(super) fn say_goodbye(&mut self, now: Time, id: NodeId) {
-        let Some(address) = self.cluster.endpoint(id).map(|endpoint| endpoint.address) else { return };
+        let Some(address) = self.cluster.endpoint(id).map(|endpoint| endpoint.address()) else { return };
         match self.config.mode {
             Mode::PushPull => self.begin_exchange(now, address, Some(id)),
             Mode::Push | Mode::Pull => self.push(now, address, None, self.config.datagram),
@@ -163,14 +162,14 @@ impl Gossiper {
         cookie: Option<Cookie>,
         room: usize,
     ) {
-        let live = with.filter(|&id| self.liveness.standing(id) == Some(Standing::Live));
+        let live = with.filter(|&id| self.cluster.standing(id) == Some(Standing::Live));
         let signs = self.signs(now.moment, None);
         let window = (self.wide || live.is_none()).then_some(self.window_from);
         let is_pull = self.config.mode != Mode::PushPull;
         let syn = digest::syn(&self.cluster, signs, SynKind { is_pull, cookie, window }, room);
         self.turn_window(syn.window.as_ref());
         let fails = Some(now.moment + self.patience_for_an_answer());
-        let generation = self.cluster.own().replica.generation();
+        let generation = self.cluster.own().generation();
         let expected = with.filter(|&id| self.is_tried(id));
         let exchange =
             Exchange { to, with: expected, sent: now.moment, fails, generation, summary: syn.summary };
@@ -200,9 +199,9 @@ impl Gossiper {
             | Body::Namesake(_) => &[],
         };
         let own = self.cluster.own();
-        let (id, head, max) = (self.cluster.me(), own.head(), own.replica.max_version());
-        let says_goodbye =
-            own.has_departed() && deltas.iter().any(|delta| delta.owner == id && delta.through == max);
+        let (id, head, max) = (self.cluster.me(), own.head(), own.max_version());
+        let tells_all = |delta: &Delta| delta.owner == id && delta.through == max;
+        let says_goodbye = deltas.iter().any(tells_all) && own.has_departed();
         if let Some(farewell) = self.farewell.as_mut().filter(|_| says_goodbye) {
             farewell.told += 1;
         }
@@ -217,13 +216,15 @@ impl Gossiper {
     /// The heads to tell: those of the live in turn, so that each comes round as often as any; before them all that of
     /// `asker`, if something higher is told of it than it says itself.
     fn heads(&mut self, now: Moment, asker: Option<Sender>) -> Vec<HeadLine> {
-        let live = self.liveness.live();
+        let live = self.cluster.live();
         let line = |id: NodeId| Some(self.cluster.endpoint(id)?.head_line(id, now));
         let outdone =
             |asker: &Sender| self.cluster.endpoint(asker.id).is_some_and(|known| known.head() > asker.head);
-        let mut heads: Vec<_> = asker.filter(outdone).and_then(|asker| line(asker.id)).into_iter().collect();
         let count = self.config.heads.min(live.len());
-        let ids = (0..count).map(|step| live[(self.head_from + step) % live.len()]);
+        let mut heads = Vec::with_capacity(count + 1);
+        heads.extend(asker.filter(outdone).and_then(|asker| line(asker.id)));
+        let (before, from) = live.split_at(self.head_from.checked_rem(live.len()).unwrap_or(0));
+        let ids = from.iter().chain(before).take(count).copied();
         heads.extend(ids.filter(|&id| asker.is_none_or(|asker| asker.id != id)).filter_map(line));
         self.head_from = self.head_from.wrapping_add(count);
         heads
@@ -231,8 +232,8 @@ impl Gossiper {
 
     /// Where some random live nodes are.
     pub(super) fn some_live_addresses(&mut self, count: usize) -> Vec<SocketAddr> {
-        let picks = (0..count).filter_map(|_| self.rng.pick(self.liveness.live()).copied());
+        let picks = (0..count).filter_map(|_| self.rng.pick(self.cluster.live()).copied());
         let picks: BTreeSet<NodeId> = picks.collect();
-        picks.into_iter().filter_map(|id| Some(self.cluster.endpoint(id)?.address)).collect()
+        picks.into_iter().filter_map(|id| Some(self.cluster.endpoint(id)?.address())).collect()
     }
 }

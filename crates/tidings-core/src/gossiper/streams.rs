@@ -80,7 +80,7 @@ impl Gossiper {
         if lines.is_empty() && !has_much {
             return self.streams.is_fetching_much();
         }
-        let to = self.cluster.endpoint(id).map_or(from, |endpoint| endpoint.address);
+        let to = self.cluster.endpoint(id).map_or(from, |endpoint| endpoint.address());
         if self.streams.is_blocked(to, now.moment) {
             lines.into_iter().for_each(|line| self.fetch_in_pieces(now, from, line));
             return false;

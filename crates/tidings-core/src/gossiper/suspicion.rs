@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Gossiper;
 use crate::config::Mode;
+use crate::contacts::Astray;
 use crate::detector::{LEAST_APART, Pulse};
-use crate::endpoint::EndpointState;
 use crate::event::{Cause, EventKind};
 use crate::evidence::Suspicion;
 use crate::exchange::Exchange;
@@ -34,7 +34,7 @@ impl Gossiper {
         self.clock.next = self.clock.next.max(now.moment);
         self.exchanges.extend(slept);
         self.streams.extend(slept);
-        for id in self.liveness.live().to_vec() {
+        for id in self.cluster.live().to_vec() {
             if let Some(pulse) = self.pulse_mut(id) {
                 pulse.quiet_since = (pulse.quiet_since + slept).min(now.moment);
                 if let Some(suspicion) = &mut pulse.suspicion {
@@ -64,7 +64,7 @@ impl Gossiper {
                 return;
             }
             if head.generation > known.generation {
-                let max = endpoint.replica.max_version();
+                let max = endpoint.max_version();
                 self.cluster.touch(id, max);
             }
             return;
@@ -104,9 +104,9 @@ impl Gossiper {
             self.accused.remove(&id);
             self.suspects.remove(&id);
         }
-        let given_up = !self.liveness.unreachable().is_empty()
-            && self.liveness.standing(id) == Some(Standing::Unreachable);
-        if given_up || flaw!(Returned) && self.liveness.standing(id) == Some(Standing::Departed) {
+        let given_up = !self.cluster.roll(Standing::Unreachable).is_empty()
+            && self.cluster.standing(id) == Some(Standing::Unreachable);
+        if given_up || flaw!(Returned) && self.cluster.standing(id) == Some(Standing::Departed) {
             self.revive(now, id);
         }
     }
@@ -116,7 +116,7 @@ impl Gossiper {
     fn revive(&mut self, now: Time, id: NodeId) {
         let phi = self.silence(id, now.moment).max(self.attempts(id));
         let forgiven = phi < self.config.threshold && !flaw!(Unforgiven);
-        if forgiven && self.liveness.enter(id, Standing::Live) {
+        if forgiven && self.cluster.enter(id, Standing::Live) {
             self.look_again(id);
             self.say(now, id, EventKind::Live);
         }
@@ -129,11 +129,11 @@ impl Gossiper {
         }
         let phi = self.silence(id, now.moment);
         if phi < self.config.threshold {
-            self.liveness.enter(id, Standing::Live);
+            self.cluster.enter(id, Standing::Live);
             self.look_again(id);
             self.say(now, id, EventKind::Live);
         } else {
-            self.liveness.enter(id, Standing::Unreachable);
+            self.cluster.enter(id, Standing::Unreachable);
             self.say(now, id, EventKind::Unreachable { phi, cause: Cause::Silence });
         }
     }
@@ -144,7 +144,7 @@ impl Gossiper {
         let Some(endpoint) = self.cluster.life_mut(id) else { return };
         endpoint.pulse.begin_life(endpoint.authored);
         self.suspects.remove(&id);
-        match self.liveness.standing(id) {
+        match self.cluster.standing(id) {
             Some(Standing::Live) => self.look_again(id),
             Some(Standing::Unreachable) => self.revive(now, id),
             Some(Standing::Departed) | None => self.judge_newcomer(now, id),
@@ -160,11 +160,8 @@ impl Gossiper {
     /// Nobody looks after `id` any longer.
     fn put_to_rest(&mut self, id: NodeId, standing: Standing) {
         self.suspects.remove(&id);
-        if let Some(pulse) = self.pulse_mut(id) {
-            let old = pulse.look_at.take();
-            self.liveness.look(id, old, None);
-        }
-        self.liveness.enter(id, standing);
+        self.cluster.look(id, Moment::NEVER);
+        self.cluster.enter(id, standing);
     }
 
     /// `exchange` was answered, by `id`.
@@ -187,39 +184,45 @@ impl Gossiper {
 
     /// Once somebody answers, the addresses of an earlier life have served.
     fn wake_contacts(&mut self) {
-        if !self.liveness.live().is_empty() {
+        if !self.cluster.live().is_empty() {
             self.contacts.forget_remembered();
         }
     }
 
     /// `id` spoke from `from`: worth a try if it does not answer where it is said to be.
     pub(super) fn see_at(&mut self, id: NodeId, from: SocketAddr) {
-        if let Some(endpoint) = self.cluster.life_mut(id) {
-            endpoint.seen_at = Some(from).filter(|from| *from != endpoint.address);
+        if let Some(endpoint) = self.cluster.endpoint(id) {
+            let seen_at = Some(from).filter(|from| *from != endpoint.address());
+            self.contacts.set_astray(id, Astray { seen_at, ..self.contacts.astray(id) });
         }
     }
 
     /// `id` did not answer at `address`.
     fn miss(&mut self, id: NodeId, address: SocketAddr) {
-        if let Some(endpoint) = self.cluster.life_mut(id).filter(|endpoint| endpoint.address == address) {
-            endpoint.missed = endpoint.missed.saturating_add(1);
+        if self.cluster.endpoint(id).is_some_and(|endpoint| endpoint.address() == address) {
+            let Astray { seen_at, missed } = self.contacts.astray(id);
+            self.contacts.set_astray(id, Astray { seen_at, missed: missed.saturating_add(1) });
         }
     }
 
     /// `id` answered at `address`. Where it was said to be it did not, of late: somebody else had said that.
     fn find(&mut self, id: NodeId, address: SocketAddr) {
-        let Some(endpoint) = self.cluster.life_mut(id) else { return };
-        if endpoint.address == address || endpoint.missed >= MISSES {
-            (endpoint.address, endpoint.missed) = (address, 0);
+        let Some(endpoint) = self.cluster.endpoint(id) else { return };
+        let Astray { seen_at, missed } = self.contacts.astray(id);
+        if endpoint.address() == address || missed >= MISSES {
+            self.cluster.move_to(id, address);
+            self.contacts.set_astray(id, Astray { seen_at, missed: 0 });
         }
     }
 
-    /// Where to try `endpoint`: where it was heard from, if it does not answer where it is said to be, and that again from
-    /// time to time.
-    pub(super) fn address_to_try(&self, endpoint: &EndpointState) -> SocketAddr {
-        let elsewhere = endpoint.seen_at.filter(|_| endpoint.missed >= MISSES);
-        let turn = endpoint.missed.wrapping_add(u8::from(self.cluster.round().is_multiple_of(2)));
-        elsewhere.filter(|_| turn.is_multiple_of(2)).unwrap_or(endpoint.address)
+    /// Where to try `id`: where it was heard from, if it does not answer where it is said to be, and that again from time to
+    /// time. `None` if it is not known.
+    pub(super) fn address_to_try(&self, id: NodeId) -> Option<SocketAddr> {
+        let endpoint = self.cluster.endpoint(id)?;
+        let Astray { seen_at, missed } = self.contacts.astray(id);
+        let elsewhere = seen_at.filter(|_| missed >= MISSES);
+        let turn = missed.wrapping_add(u8::from(self.cluster.round().is_multiple_of(2)));
+        Some(elsewhere.filter(|_| turn.is_multiple_of(2)).unwrap_or(endpoint.address()))
     }
 
     /// How long an answer may take before the attempt counts as failed.
@@ -257,7 +260,7 @@ impl Gossiper {
         if !flaw!(Obstinate) {
             suspicion.wait = (suspicion.wait * 3 / 2).min(interval / 2);
         }
-        if self.liveness.standing(id) == Some(Standing::Live) {
+        if self.cluster.standing(id) == Some(Standing::Live) {
             self.suspects.insert(id);
         }
         self.accused.insert(id);
@@ -269,7 +272,7 @@ impl Gossiper {
     /// failures than this node did, and hear of them from here. Not for ever, or what is known against the dead would be told
     /// to everybody for as long as the rounds try them.
     pub(super) fn is_tried(&self, id: NodeId) -> bool {
-        match self.liveness.standing(id) {
+        match self.cluster.standing(id) {
             Some(Standing::Live) => true,
             Some(Standing::Unreachable) => {
                 self.suspicion(id).is_some_and(|suspicion| suspicion.failed < MOST)
@@ -307,9 +310,9 @@ impl Gossiper {
 
     /// Convicts whom the evidence is enough against.
     pub(super) fn convict(&mut self, now: Time) {
-        while let Some(id) = self.liveness.due(now.moment) {
+        while let Some(id) = self.cluster.due(now.moment) {
             self.judge(now, id);
-            if self.liveness.standing(id) == Some(Standing::Live) {
+            if self.cluster.standing(id) == Some(Standing::Live) {
                 self.look_again(id);
             }
         }
@@ -319,7 +322,7 @@ impl Gossiper {
     }
 
     fn judge(&mut self, now: Time, id: NodeId) {
-        if self.liveness.standing(id) != Some(Standing::Live) {
+        if self.cluster.standing(id) != Some(Standing::Live) {
             return;
         }
         let (silence, attempts) = (self.silence(id, now.moment), self.attempts(id));
@@ -352,6 +355,9 @@ impl Gossiper {
     }
 
     pub(super) fn suspicion(&self, id: NodeId) -> Option<&Suspicion> {
+        if self.accused.is_empty() {
+            return None; // As mostly, and without a search.
+        }
         self.cluster.endpoint(id)?.pulse.suspicion.as_deref()
     }
 
@@ -361,14 +367,14 @@ impl Gossiper {
         if flaw!(LoneAccuser) {
             return f64::INFINITY;
         }
-        let accusers = u32::try_from(self.liveness.live().len().clamp(1, 4)).expect("at most four");
+        let accusers = u32::try_from(self.cluster.live().len().clamp(1, 4)).expect("at most four");
         (self.threshold(id) / f64::from(accusers)).max(2.0)
     }
 
     /// The threshold for `id`, raised, three times at most, by the share of all others that do not answer either: the
     /// fault may be this node's own.
     pub(super) fn threshold(&self, id: NodeId) -> f64 {
-        let others = self.liveness.live().len().saturating_sub(1);
+        let others = self.cluster.live().len().saturating_sub(1);
         let suspects = self.suspects.len() - usize::from(self.suspects.contains(&id));
         if others == 0 {
             return self.config.threshold;
@@ -381,12 +387,17 @@ impl Gossiper {
     /// The interval at which heads of one node can be expected: the round's, or as the budget of heads gives it. A push
     /// brings no answer, which would have some, too.
     pub(super) fn floor(&self) -> Duration {
+        self.floor_among(self.cluster.live().len())
+    }
+
+    /// The same, where so many are live.
+    pub(super) fn floor_among(&self, live: usize) -> Duration {
         let messages = match self.config.mode {
             Mode::Push => 1,
             Mode::PushPull | Mode::Pull => 2,
         };
         let budget = messages * self.config.fanout * self.config.heads;
-        let rounds = self.liveness.live().len().div_ceil(budget).max(1);
+        let rounds = live.div_ceil(budget).max(1);
         self.config.interval * u32::try_from(rounds).unwrap_or(u32::MAX)
     }
 
@@ -395,11 +406,10 @@ impl Gossiper {
         // By the threshold as it is configured: doubts may end before that, and nobody would look then.
         let (floor, threshold, hold) = (self.floor(), self.config.threshold, self.clock.hold_until);
         let (after, soon) = (self.clock.now + self.config.interval / 4, self.clock.now + 3 * floor);
-        let Some(pulse) = self.pulse_mut(id) else { return };
+        let Some(endpoint) = self.cluster.endpoint(id) else { return };
         // What is reckoned with may change until then: a look in three spacings costs the same at any number of nodes.
-        let at = pulse.silent_until(threshold, floor).min(soon).max(hold).max(after);
-        let old = pulse.look_at.replace(at);
-        self.liveness.look(id, old, Some(at));
+        let at = endpoint.pulse.silent_until(threshold, floor).min(soon).max(hold).max(after);
+        self.cluster.look(id, at);
     }
 
     pub(super) fn pulse_mut(&mut self, id: NodeId) -> Option<&mut Pulse> {

@@ -59,9 +59,11 @@ impl Writer {
         self.0.push(tag);
         let start = self.0.len();
         content(self);
-        let mut len = Self::default();
-        len.varint((self.0.len() - start) as u64);
-        self.0.splice(start..start, len.0);
+        let end = self.0.len();
+        self.varint((end - start) as u64);
+        // The length is known last, and comes first.
+        let digits = self.0.len() - end;
+        self.0[start..].rotate_right(digits);
     }
 }
 
@@ -140,7 +142,17 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// It does not end, is above 64 bits, or has a shorter form.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64, WireError> {
+        // Most numbers take one byte.
+        if let Some((&byte, rest)) = self.0.split_first().filter(|(byte, _)| **byte < 0x80) {
+            self.0 = rest;
+            return Ok(byte.into());
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, WireError> {
         let mut number = 0_u64;
         for place in 0..10 {
             let byte = self.byte()?;

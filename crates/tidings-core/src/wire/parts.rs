@@ -3,13 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{Reader, WireError, Writer, size};
+use super::{Reader, WireError, Writer};
 use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Value};
 use crate::message::{
     Cookie, Evidence, FetchPieces, HeadLine, Instance, Line, Namesake, Piece, Sender, Window,
 };
 use crate::name::{NodeId, NodeName};
+use crate::time::millis;
 use crate::version::{Generation, Head, Heartbeat, Version};
 
 const RESET: u8 = 0b01;
@@ -38,30 +39,36 @@ pub(super) fn write_heads(out: &mut Writer, heads: &[HeadLine]) {
     heads.iter().for_each(|head| out.word(head.id.0));
     heads.iter().for_each(|head| out.varint(head.generation.0 - lowest));
     heads.iter().for_each(|head| out.varint(head.heartbeat.0));
-    heads.iter().for_each(|head| out.varint(size::millis(head.age)));
+    heads.iter().for_each(|head| out.varint(millis(head.age)));
 }
 
 pub(super) fn read_heads(bytes: &mut Reader<'_>) -> Result<Vec<HeadLine>, WireError> {
     let count = bytes.count(11)?;
     let lowest = bytes.varint()?;
-    let column = |bytes: &mut Reader<'_>| (0..count).map(|_| bytes.varint()).collect::<Result<Vec<_>, _>>();
-    let ids = (0..count).map(|_| bytes.word()).collect::<Result<Vec<_>, _>>()?;
-    let (generations, heartbeats, ages) = (column(bytes)?, column(bytes)?, column(bytes)?);
-    if generations.iter().min().is_none_or(|&above| above > 0) {
+    let blank =
+        HeadLine { id: NodeId(0), generation: Generation(0), heartbeat: Heartbeat(0), age: Duration::ZERO };
+    let mut heads = vec![blank; count];
+    for head in &mut heads {
+        head.id = NodeId(bytes.word()?);
+    }
+    for head in &mut heads {
+        head.generation = Generation(bytes.varint()?);
+    }
+    for head in &mut heads {
+        head.heartbeat = Heartbeat(bytes.varint()?);
+    }
+    for head in &mut heads {
+        head.age = Duration::from_millis(bytes.varint()?);
+    }
+    if heads.iter().all(|head| head.generation > Generation(0)) {
         return Err(WireError::Malformed("a lowest generation that is none"));
     }
-    let rows = ids.into_iter().zip(generations).zip(heartbeats).zip(ages);
-    rows.map(|(((id, above), heartbeat), age)| {
-        let generation =
-            lowest.checked_add(above).ok_or(WireError::Malformed("a generation above 64 bits"))?;
-        Ok(HeadLine {
-            id: NodeId(id),
-            generation: known_generation(generation)?,
-            heartbeat: Heartbeat(heartbeat),
-            age: Duration::from_millis(age),
-        })
-    })
-    .collect()
+    for head in &mut heads {
+        let generation = lowest.checked_add(head.generation.0);
+        head.generation =
+            known_generation(generation.ok_or(WireError::Malformed("a generation above 64 bits"))?)?;
+    }
+    Ok(heads)
 }
 
 fn known_generation(number: u64) -> Result<Generation, WireError> {
@@ -72,13 +79,7 @@ pub(super) fn write_evidence(out: &mut Writer, evidence: &[Evidence]) {
     out.varint(evidence.len() as u64);
     for Evidence { head, since, until, accusers } in evidence {
         out.word(head.id.0);
-        let numbers = [
-            head.generation.0,
-            head.heartbeat.0,
-            size::millis(head.age),
-            size::millis(*since),
-            size::millis(*until),
-        ];
+        let numbers = [head.generation.0, head.heartbeat.0, millis(head.age), millis(*since), millis(*until)];
         numbers.into_iter().for_each(|number| out.varint(number));
         out.varint(accusers.len() as u64);
         for (accuser, failed) in accusers {
@@ -254,7 +255,7 @@ fn write_delta(out: &mut Writer, delta: &Delta) {
         out.counted(who.name.as_str().as_bytes());
         write_address(out, who.address);
         out.varint(who.heartbeat.0);
-        out.varint(size::millis(who.age));
+        out.varint(millis(who.age));
     }
     out.varint(delta.entries.len() as u64);
     let mut before = delta.after();

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::delta::Delta;
 use crate::entry::{Entry, Key};
 use crate::message::{Evidence, HeadLine, Line};
+use crate::time::millis;
 use crate::version::Version;
 
 /// The frame around a message.
@@ -52,11 +53,6 @@ pub(crate) fn evidence(evidence: &Evidence) -> usize {
         + varint(millis(evidence.until))
         + COUNT
         + accusers.sum::<usize>()
-}
-
-/// An age as it is on the wire.
-pub(crate) fn millis(age: std::time::Duration) -> u64 {
-    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The bytes of an entry that follows one of version `before`.

@@ -80,7 +80,9 @@ impl Checker {
         if let Some(load) = &mut self.load {
             load.places.remove(&place);
         }
-        self.urgent.values_mut().for_each(|urgent| drop(urgent.missing.remove(&place)));
+        for urgent in self.urgent.values_mut() {
+            urgent.missing.remove(&place);
+        }
     }
 
     pub(super) fn look_at_urgent(&mut self, now: Moment) {
@@ -210,7 +212,7 @@ impl Simulation {
             replica.map(|replica| (replica.generation(), replica.max_version()))
         };
         let (differ, with) = (|id: &NodeId| at(one, *id) != at(other, *id), self.name(other));
-        let Some(id) = self.core(one).ids().find(differ) else {
+        let Some(id) = self.core(one).ids().iter().copied().find(differ) else {
             return format!("takes others for live than {with}, or shows other values");
         };
         let shown = |place| at(place, id).map_or("nothing".to_owned(), |(g, v)| format!("{g}/{v}"));

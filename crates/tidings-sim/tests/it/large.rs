@@ -35,3 +35,28 @@ fn r57_three_thousand_nodes_take_in_a_newcomer_and_a_write() {
         sim.counts().largest
     );
 }
+
+/// Nodes that begin as if they had known each other for long hold the same, have nothing to tell, and are no less awake.
+#[test]
+fn acquainted_nodes_are_calm_and_see_a_crash_and_a_write() {
+    let mut sim = Simulation::new(300);
+    sim.network.latency = (SECOND / 100, SECOND / 10);
+    let nodes = sim.start_acquainted(300, &config());
+    assert!(nodes.iter().all(|&node| live(&sim, node) == 300 && sim.events(node).is_empty()));
+    assert!(sim.is_equal());
+    sim.run(10 * MINUTE);
+    assert!(nodes.iter().all(|&node| sim.core(node).is_converged() && sim.events(node).is_empty()));
+    assert_eq!(sim.counts().entries, 0);
+
+    sim.set(nodes[17], "key", "value");
+    let owner = sim.name(nodes[17]).clone();
+    assert!(sim.value(nodes[18], nodes[17], "key").is_none(), "what they share is not their knowledge");
+    let reached = sim.until_each(&nodes, MINUTE, |core| core.value(&owner, "key").is_some());
+    assert_eq!(reached.len(), nodes.len(), "the write reaches all");
+    sim.crash(nodes[42]);
+    let others: Vec<_> = nodes.iter().copied().filter(|node| *node != nodes[42]).collect();
+    let gone = |core: &tidings_core::Gossiper| core.counts()[1] == (Standing::Unreachable, 1);
+    assert_eq!(sim.until_each(&others, MINUTE, gone).len(), others.len(), "all see the crash");
+    sim.restart(nodes[42], tidings_sim::Disk::Lost);
+    sim.until(MINUTE, |sim| nodes.iter().all(|&node| live(sim, node) == 300)).expect("all welcome it back");
+}

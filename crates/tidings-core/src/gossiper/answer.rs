@@ -88,6 +88,10 @@ impl Gossiper {
                 self.apply(now, sender.id, &news.deltas);
                 if self.proofs.is_proved(from, now.moment) {
                     self.fetch(now, from, sender.id, &news.large, false);
+                } else if !news.large.is_empty() {
+                    // Its answer to that will show that it is there.
+                    let allowed = self.proofs.allowance(from, len, now.moment);
+                    self.repair(now, from, sender.id, self.config.datagram.min(allowed));
                 }
             }
             Body::Push(push) => self.receive_push(now, from, len, sender, &push),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tidings_core::{Moment, NodeId, Standing, Version};
+use tidings_core::{Generation, Moment, NodeId, Standing, Version};
 
 use super::{Checker, Promise};
 use crate::node::Place;
@@ -179,8 +179,8 @@ impl Simulation {
         }
     }
 
-    /// What should come true, and is not: that all that run know each other (L2), believe each other live (L3), and hold
-    /// the same (L1).
+    /// What should come true, and is not: that all that run know each other (L2), believe each other live (L3), and hold all
+    /// that each of them has (L1).
     fn not_yet_true(&self) -> Option<(Promise, Place, String)> {
         let running = self.running();
         for &place in &running {
@@ -199,27 +199,20 @@ impl Simulation {
                 }
             }
         }
-        let first = *running.first()?;
-        let digest = self.core(first).digest();
-        let place = running.into_iter().find(|&place| self.core(place).digest() != digest)?;
-        Some((Promise::L1, place, self.difference(place, first)))
+        running.iter().find_map(|&place| {
+            let differs = |&&owner: &&Place| self.copy_at(place, owner) != self.copy_at(owner, owner);
+            let owner = *running.iter().find(differs)?;
+            let (held, own) = (self.copy_at(place, owner)?, self.copy_at(owner, owner)?);
+            let name = self.name(owner);
+            let what = format!("holds {}/{} of {name}, which is at {}/{}", held.0, held.1, own.0, own.1);
+            Some((Promise::L1, place, what))
+        })
     }
 
-    /// Of whom two nodes hold something else.
-    fn difference(&self, one: Place, other: Place) -> String {
-        let at = |place: Place, id| {
-            let replica = self.core(place).replica(id);
-            replica.map(|replica| (replica.generation(), replica.max_version()))
-        };
-        let (differ, with) = (|id: &NodeId| at(one, *id) != at(other, *id), self.name(other));
-        let Some(id) = self.core(one).ids().iter().copied().find(differ) else {
-            return format!("takes others for live than {with}, or shows other values");
-        };
-        let shown = |place| at(place, id).map_or("nothing".to_owned(), |(g, v)| format!("{g}/{v}"));
-        let name =
-            self.core(one).replica(id).and_then(|_| self.places().into_iter().find(|&p| self.id(p) == id));
-        let name = name.map_or(format!("{id:?}"), |place| self.name(place).to_string());
-        format!("holds {} of {name}, and {with} {}", shown(one), shown(other))
+    /// How far a node has come in the state of another one, or in its own.
+    fn copy_at(&self, place: Place, owner: Place) -> Option<(Generation, Version)> {
+        let replica = self.core(place).replica(self.id(owner))?;
+        Some((replica.generation(), replica.max_version()))
     }
 
     /// F1: nobody takes a node for live any more that is down.

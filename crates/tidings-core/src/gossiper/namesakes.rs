@@ -143,6 +143,8 @@ impl Gossiper {
                 }
                 return Err(Rejected::Echo);
             }
+            // It may be the one that stays, and know no other way to say so.
+            self.look_for_namesake(now, from);
             match self.namesake.stage {
                 Stage::Settled => Namesake::Me(self.namesake.instance),
                 // Of two newcomers, the higher one takes the name.

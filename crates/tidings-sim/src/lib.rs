@@ -18,6 +18,8 @@
 //! assert!(took.is_some());
 //! ```
 
+pub mod lab;
+
 mod machines;
 mod network;
 mod node;

@@ -118,9 +118,8 @@ struct Convicted {
 fn crashes(lab: &Lab<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     for (nodes, loss) in [(5, 0), (30, 0), (30, 250), (100, 0)] {
-        let runs = (6_000 / nodes).clamp(60, 200);
         let what = format!("detect, the full protocol, {nodes} nodes, loss {loss} in 1000");
-        let convicted = lab.measure(&what, runs, |chance| crash(nodes, Share(loss), chance));
+        let convicted = lab.measure(&what, 250, |chance| crash(nodes, Share(loss), chance));
         let first = Sample::new(convicted.iter().map(|convicted| convicted.first));
         let last = Sample::new(convicted.iter().map(|convicted| convicted.last));
         let spread = spread(lab, nodes, f64::from(loss) / 1_000.0);

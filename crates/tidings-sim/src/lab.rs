@@ -10,7 +10,7 @@
 //! ```
 //! use tidings_sim::lab::{Experiment, Lab};
 //!
-//! let findings = Lab { runs: Some(40), ..Lab::default() }.run(Experiment::Heal);
+//! let findings = Lab { runs: Some(3), ..Lab::default() }.run(Experiment::Rumors);
 //! assert!(findings.rows.iter().all(|row| row.measured.is_finite()));
 //! ```
 

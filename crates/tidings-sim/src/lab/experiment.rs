@@ -147,7 +147,7 @@ const STALENESS: Text = Text {
     notes: &[
         "Stale copies are counted for each participant: the paper's figure 2b only fits if they are counted at one.",
         "**The stalest copy is staler here than in the paper**, which shows one run: 41 s in depth order where it has 23, and \
-         70 s in precise-oldest where it has 44. How it defines staleness is not clear; here it is the time since the first \
+         64 s in precise-oldest where it has 44. How it defines staleness is not clear; here it is the time since the first \
          write to that key that the participant has not seen. The order is the paper's: depth is best by far, so depth is \
          accepted up to 55 s and the others from 60 s on.",
         "`writes_per_interval` is 1.28 times the room of a message, for any number of participants: two thirds of what could be \

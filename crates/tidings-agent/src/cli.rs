@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use crate::client::Api;
 use crate::config::Flags;
 use crate::output::Format;
+use crate::sim::SimCommand;
 use crate::wait::KeyIs;
 
 /// Gossip for clusters of equal nodes: shared state, membership and failure detection without a coordinator.
@@ -93,6 +94,9 @@ pub(crate) enum Command {
     },
     /// Wait until all that is asked holds at once
     Wait(WaitArgs),
+    /// Look into virtual time: what the protocol does, and what theory expects
+    #[command(subcommand)]
+    Sim(SimCommand),
     /// Look at the configuration of an agent, without starting it
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -162,7 +166,7 @@ pub(crate) struct DemoArgs {
 }
 
 /// Reads the share of `--loss`.
-fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=0.9).contains(share));
     share.ok_or_else(|| "give a share from 0 to 0.9".to_owned())
 }

@@ -18,6 +18,7 @@ mod http;
 
 mod demo;
 mod explain;
+mod sim;
 
 mod body;
 mod client;
@@ -46,6 +47,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Status { to } => commands::status(&to),
         Command::Leave { to } => commands::leave(&to),
         Command::Wait(args) => wait::run(&args),
+        Command::Sim(command) => sim::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Completions { shell } => explain::completions(shell),
         Command::Man { command } => explain::man(&command),

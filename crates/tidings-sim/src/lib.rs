@@ -20,6 +20,7 @@
 
 pub mod checker;
 mod counts;
+pub mod lab;
 mod life;
 mod machines;
 pub mod model;

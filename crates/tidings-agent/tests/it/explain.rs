@@ -3,7 +3,7 @@
 use crate::harness::run;
 
 /// All that the program does.
-pub(crate) const COMMANDS: [&str; 14] = [
+pub(crate) const COMMANDS: [&str; 15] = [
     "demo",
     "agent",
     "members",
@@ -15,6 +15,7 @@ pub(crate) const COMMANDS: [&str; 14] = [
     "status",
     "leave",
     "wait",
+    "sim",
     "config",
     "completions",
     "man",

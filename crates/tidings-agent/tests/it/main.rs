@@ -13,5 +13,6 @@ mod http;
 mod links;
 mod names;
 mod noise;
+mod sim;
 mod size;
 mod suspicion;

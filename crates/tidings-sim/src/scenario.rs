@@ -176,7 +176,7 @@ impl Scenario {
         }
         let severs = |step: &&Step| self.shape != Shape::Full && step.action.may_sever();
         if let Some(step) = self.steps.iter().find(severs) {
-            let bound = "where nodes have neighbours, nobody joins, leaves or stays down: others might lose their only way";
+            let bound = "where nodes have neighbours, nobody joins, leaves, moves or stays down: others might lose their only way";
             return range("a step", &step.action.name(), bound);
         }
         self.config().check().map_err(|error| ScenarioError::Syntax(error.to_string()))

@@ -244,10 +244,10 @@ impl<'a> Stage<'a> {
     /// Nothing goes wrong, and nodes write: who writes little must not wait for who writes much.
     fn load(&mut self) {
         let settle = self.scenario.interval * rounds(self.sim.nodes.len()) * slowness(self.scenario);
-        self.sim.run(settle);
+        let writes = std::mem::take(&mut self.agenda);
+        self.act_until(self.sim.now() + settle);
         let offset = self.sim.now().saturating_sub(self.scenario.chaos);
-        let agenda = std::mem::take(&mut self.agenda);
-        self.agenda = agenda.into_iter().map(|((at, number), turn)| ((at + offset, number), turn)).collect();
+        self.agenda = writes.into_iter().map(|((at, number), turn)| ((at + offset, number), turn)).collect();
         let places: BTreeSet<_> =
             self.sim.places().into_iter().filter(|&place| self.sim.is_up(place)).collect();
         // What somebody lacks of them from before, they may still wait for.

@@ -217,7 +217,9 @@ impl Action {
     /// Whether it may leave others without a way to each other, where each has but a few neighbours.
     pub(crate) fn may_sever(&self) -> bool {
         let stays = if let Self::Crash { stays, .. } = self { *stays } else { false };
-        stays || matches!(self, Self::Leave { .. } | Self::Join {} | Self::Namesake { .. })
+        // Neighbours are known by their addresses.
+        let moves = matches!(self, Self::Swap { .. });
+        stays || moves || matches!(self, Self::Leave { .. } | Self::Join {} | Self::Namesake { .. })
     }
 
     /// Whether it writes.

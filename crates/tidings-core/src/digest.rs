@@ -110,7 +110,7 @@ pub(crate) fn ack(
     now: Moment,
     (room, datagram): (usize, usize),
 ) -> Answer {
-    let room = if flaw!(Oversized) { room.saturating_add(64) } else { room };
+    let room = if flaw!(Oversized) { room.saturating_add(400) } else { room };
     let summary = cluster.summary();
     let (large, has_much, cookie) = (Vec::new(), false, None);
     let (lines, deltas) = (Vec::new(), Vec::new());
@@ -270,17 +270,20 @@ struct Packed {
     left: usize,
 }
 
-/// Where most is left to send.
-fn largest(cluster: &Cluster, lacks: &[Line]) -> Option<Line> {
-    lacks.iter().max_by_key(|theirs| cluster.left(theirs, usize::MAX)).copied()
+/// Whether little is left to send of an owner, while another one just changed.
+fn is_small(cluster: &Cluster, theirs: &Line) -> bool {
+    let newest = cluster.recent().newest_first().next();
+    let is_busy = newest.is_some_and(|item| item.id != theirs.id && item.round + 1 >= cluster.round());
+    is_busy && cluster.left(theirs, 200) < 200
 }
 
 fn pack(cluster: &Cluster, lacks: &[Line], now: Moment, room: usize, datagram: usize) -> Packed {
     let (unsent, large) = (Vec::new(), Vec::new());
     let mut packed = Packed { deltas: Vec::new(), spent: 0, unsent, large, left: 0 };
-    let largest = if flaw!(LargestFirst) { largest(cluster, lacks) } else { None };
-    let lacks = largest.as_ref().map_or(lacks, std::slice::from_ref);
     for theirs in lacks {
+        if flaw!(SmallWaits) && is_small(cluster, theirs) {
+            continue;
+        }
         let left = room - packed.spent;
         let delta = if left < SMALLEST_DELTA { None } else { cluster.delta(theirs, now, left) };
         let mut at = *theirs;

@@ -76,8 +76,8 @@ mod planted {
         SeedsForgotten,
         /// L3: whoever was convicted stays so.
         Unforgiven,
-        /// L4: what is large goes first, and nothing beside it.
-        LargestFirst,
+        /// L4: an owner of whom little is to be told waits until nobody else changes.
+        SmallWaits,
         /// L5: what speaks against a node is kept after it answered.
         Unforgotten,
         /// F1: one node in three is never convicted.
@@ -86,7 +86,7 @@ mod planted {
         Hasty,
         /// F3: a node that slept does not notice.
         SleepUnnoticed,
-        /// F4: a lone accuser is enough, at once.
+        /// F4: a lone accuser is enough, at once, whoever else gets an answer.
         LoneAccuser,
         /// F5: a relayed head that is known is a sign of life.
         OldHeadsCount,

@@ -130,6 +130,9 @@ impl Gossiper {
         if self.suspicion(id).is_none() {
             return;
         }
+        if flaw!(LoneAccuser) {
+            return;
+        }
         let grave = self.is_grave(id);
         let Some(pulse) = self.pulse_mut(id) else { return };
         let Some(suspicion) = pulse.suspicion.take_if(|suspicion| suspicion.first <= answered) else {

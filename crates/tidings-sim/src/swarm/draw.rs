@@ -351,15 +351,17 @@ impl<'a> Draw<'a> {
 
     /// One node writes much for a while, and others a little.
     fn load(&mut self) {
-        self.scenario.load = self.scenario.interval * 20;
+        self.scenario.load = self.scenario.interval * 30;
         let (writer, begin) = (self.node(), self.scenario.chaos);
-        for turn in 0..40_u32 {
-            let at = begin + self.scenario.load * turn / 40;
-            let (key, bytes) = (format!("load{turn}"), self.number(100, 900));
+        // Little, about as much as exchanges carry, or more than that.
+        let each_time = pick(self.rng, &[200, 500, 1_000]);
+        for turn in 0..90_u32 {
+            let at = begin + self.scenario.load * turn / 90;
+            let (key, bytes) = (format!("load{turn}"), self.number(each_time / 2, each_time));
             self.at(at, None, Action::Set { node: writer, key, value: None, bytes: Some(bytes) });
         }
         for turn in 0..4_u32 {
-            let (node, at) = (self.node(), begin + self.scenario.load * (turn + 1) / 6);
+            let (node, at) = (self.node(), begin + self.scenario.load * (turn + 1) / 12);
             self.at(at, None, Action::Set { node, key: "light".to_owned(), value: None, bytes: Some(20) });
         }
     }

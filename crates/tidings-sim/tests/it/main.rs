@@ -10,6 +10,8 @@ mod model;
 mod modes;
 mod names;
 mod neighbours;
+#[cfg(feature = "planted")]
+mod planted;
 mod proof;
 mod spread;
 mod streams;

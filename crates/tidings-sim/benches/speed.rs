@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p tidings-sim` takes half a minute; `cargo bench -p tidings-sim -- 10000 1 20` is for 10,000 nodes, a
 //! fan-out of 1, and 20 rounds, and takes 12 GiB of memory. Nobody writes or crashes; the one-way latency is between a
-//! hundredth and a tenth of an interval.
+//! hundredth and a tenth of an interval. Then the same in bad weather: all faults, and the checker at every step.
 
 use std::error::Error;
 use std::process::Command;
@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 
 use tidings_core::Config;
 use tidings_sim::Simulation;
+use tidings_sim::scenario::{Scenario, run};
 
 /// Nodes, fan-out, and rounds.
 const SIZES: [[&str; 3]; 3] = [["64", "1", "7200"], ["100", "3", "1000"], ["1000", "1", "100"]];
 
 const HEADINGS: &str =
     "   nodes  fan-out  start  us per node-round  times real time  hours per core-minute  bytes per pair";
+const WEATHER: &str = "   nodes  fan-out  us per node-round  times real time  hours per core-minute";
 /// Says that somebody else has printed the headings.
 const ROW: &str = "--row";
 
@@ -35,6 +37,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         // A process for each, so that none has the memory of another one.
         Command::new(std::env::current_exe()?).arg(ROW).args(size).status()?;
     }
+    println!("\nwith all faults, and the checker\n{WEATHER}");
+    [(64, 1), (100, 3)].into_iter().try_for_each(|(nodes, fanout)| measure_weather(nodes, fanout))
+}
+
+/// Runs ten minutes of bad weather, and the calm after it.
+fn measure_weather(nodes: usize, fanout: usize) -> Result<(), Box<dyn Error>> {
+    let scenario = Scenario { nodes, fanout, ..Scenario::parse(include_str!("weather.toml"))? };
+    let begun = Instant::now();
+    let start = processor(begun);
+    let outcome = run(&scenario);
+    let took = (processor(begun) - start).as_secs_f64();
+    if let Some(broken) = outcome.broken {
+        return Err(format!("{} is broken: {}", broken.promise, broken.what).into());
+    }
+    let simulated = outcome.simulated.as_secs_f64();
+    let faster = simulated / took;
+    let each = 1e6 / (faster * f64::from(u32::try_from(nodes)?));
+    println!("{nodes:>8}  {fanout:>7}  {each:>17.2}  {faster:>15.0}  {:>21.1}", faster / 60.0);
     Ok(())
 }
 

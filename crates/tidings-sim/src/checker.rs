@@ -9,21 +9,21 @@
 //! | S2 | growth (P2) | (generation, max) of a replica never falls, nor does the version of a key in a life |
 //! | S3 | one meaning | a version of a life stands for one write |
 //! | S4 | no deleted key returns (P1) | where the newest write of a key is a delete at or below max, the key is not there |
-//! | S5 | no departed node returns (L4) | whoever departed is live again in a later life only |
+//! | S5 | no departed node returns (D4) | whoever departed is live again in a later life only |
 //! | S6 | self-authority (P4) | what a node holds of itself is what it wrote |
 //! | S7 | the replica's promise (P1, P3) | where the newest write of a key is at or below max, exactly that is shown; what was shown goes by a delete |
 //! | S8 | clusters keep apart | nobody knows a node of another cluster |
 //! | S9 | a durable generation (G1) | where there is a disk: it is saved before it is told, above all that were told, and no acknowledged write is lost |
 //! | S10 | totality | nothing panics, and no step goes on without end |
 //! | S11 | true events | what events tell, one after the other, is what is so; versions rise; lives and deaths alternate |
-//! | L1 | convergence | in the calm, all that run are equal within R = 3 (log2 N + ln N) intervals |
+//! | L1 | convergence | in the calm, all that run are equal within R = 3 (log2 N + ln N) intervals, and twenty seconds where something takes a stream |
 //! | L2 | islands merge | and know each other |
 //! | L3 | refutation | and believe each other live |
 //! | L4 | no starvation | while somebody writes much, what another one writes once is everywhere within R; by push or pull alone, within 2 R |
 //! | L5 | no garbage | what was kept against nodes, and exchanges and streams, is gone at the end of the calm |
-//! | F1 | completeness (L1) | whoever is down is convicted by all, no later than silence does it, and three intervals |
+//! | F1 | completeness (D1) | whoever is down is convicted by all, no later than silence does it, and three spacings of heads |
 //! | F2 | accuracy | nobody is convicted who runs, where nothing but some loss happens |
-//! | F3 | a local pause (L3) | whoever slept convicts nobody for two intervals |
+//! | F3 | a local pause (D3) | whoever slept convicts nobody for two intervals |
 //! | F4 | no flapping | over a link that fails one way, nobody is convicted more than twice in sixty intervals |
 //! | F5 | evidence | a convicted node is live again only with a newer head, its own word, or its answer to somebody; no head is ahead of its owner |
 //! | B1 | memory | what is kept of the recent is no more than the nodes |

@@ -26,7 +26,7 @@
 //! | F3 | a local pause (D3) | whoever slept convicts nobody for two intervals |
 //! | F4 | no flapping | over a link that fails one way, nobody is convicted more than twice in sixty intervals |
 //! | F5 | evidence | a convicted node is live again only with a newer head, its own word, or its answer to somebody; no head is ahead of its owner |
-//! | B1 | memory | what is kept of the recent is no more than the nodes |
+//! | B1 | memory | no more nodes are known, and no more bytes of each, than configured; what is kept of the recent is no more than the nodes |
 //! | B2 | size | no datagram is larger than configured, no frame than its bound |
 //! | B3 | rate | a node begins so many exchanges in an interval at most, and in the calm three times what its rounds begin |
 //! | B5 | queues | each is within its bound, and exchanges end in ten intervals |
@@ -43,7 +43,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use tidings_core::{Head, Key, Moment, NodeId, Value, Version};
+use tidings_core::{Head, Key, Moment, NodeId, NodeName, Value, Version};
 
 use crate::node::{Place, SimNode};
 pub(crate) use calm::{Load, rounds};
@@ -91,6 +91,8 @@ pub(crate) type Write = Vec<(Key, Option<Value>)>;
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
     ghosts: BTreeMap<NodeId, Ghost>,
+    /// The ids of names: each is a hash.
+    ids: BTreeMap<NodeName, NodeId>,
     views: Vec<View>,
     expectation: Expectation,
     /// While somebody writes much: what the others write must be everywhere soon.
@@ -106,6 +108,7 @@ struct View {
     me: Option<NodeId>,
     /// Of which of its lives its own state was looked at last, and up to which version.
     own: Option<Head>,
+    own_max: Version,
     /// Whether its own state is to be looked at.
     own_touched: bool,
     interval: Duration,

@@ -40,7 +40,7 @@ impl Gossiper {
     /// This node's copy of the state of `id`; of its own, the state itself.
     #[must_use]
     pub fn replica(&self, id: NodeId) -> Option<&Replica> {
-        Some(&self.cluster.endpoint(id)?.replica())
+        Some(self.cluster.endpoint(id)?.replica())
     }
 
     /// The newest sign of life that is known of `id`.

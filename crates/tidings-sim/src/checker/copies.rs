@@ -87,6 +87,11 @@ impl Checker {
             let name = self.name(id);
             self.break_promise(promise, now, place, format_args!("what it holds of {name} {what}"));
         }
+        let most = 2 * core.config().max_bytes;
+        if replica.bytes() > most {
+            let what = format_args!("holds {} bytes of one node: {most} are allowed", replica.bytes());
+            self.break_promise(Promise::B1, now, place, what);
+        }
         self.arrived(place, id, at.1);
         let seen = self.view(place).seen.entry(id).or_default();
         let before = std::mem::replace(&mut seen.at, at);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tidings_core::{
-    Entry, Generation, Gossiper, Heartbeat, Key, Moment, NodeId, NodeName, Replica, Value, Version,
+    Entry, Generation, Gossiper, Head, Heartbeat, Key, Moment, NodeId, NodeName, Replica, Value, Version,
 };
 
 use super::{Checker, Promise, View, Write};
@@ -75,7 +75,8 @@ impl Checker {
     /// A node began to run.
     pub(crate) fn booted(&mut self, now: Moment, place: Place, node: &SimNode) {
         let Some(core) = &node.core else { return };
-        let (id, generation) = (core.name().id(), core.generation());
+        let (id, generation) = (node.id, core.generation());
+        self.ids.insert(node.name.clone(), id);
         let Some(replica) = core.replica(id) else { return };
         let old = std::mem::take(self.view(place));
         let (told, before) = (old.told, old.own);
@@ -193,11 +194,14 @@ impl Checker {
 
     /// S6: what a node holds of itself is what it wrote. S3: and each write has a version of its own.
     pub(super) fn look_at_own(&mut self, now: Moment, place: Place, core: &Gossiper) {
-        let Some(id) = self.view(place).me else { return };
-        let (head, max) = (core.head(id).unwrap_or_default(), core.own_version());
+        let head = Head { generation: core.generation(), heartbeat: core.heartbeat() };
+        let max = core.own_version();
         let view = self.view(place);
+        // Most of what a node is told changes nothing of its own.
+        let is_same = view.own == Some(head) && view.own_max == max && !view.own_touched;
+        let Some(id) = view.me.filter(|_| !is_same) else { return };
         let (before, touched, leaving) = (view.own.replace(head), view.own_touched, view.is_leaving);
-        view.own_touched = false;
+        (view.own_touched, view.own_max) = (false, max);
         let before = before.unwrap_or(head);
         let Some(ghost) = self.ghosts.get_mut(&id) else { return };
         let is_new_life = before.generation != head.generation;
@@ -210,6 +214,7 @@ impl Checker {
                 self.view(place).told = head.generation;
                 self.count("generations given up");
             }
+            self.view(place).own_touched = true;
             return self.look_at_own(now, place, core);
         }
         let Some(life) = ghost.lives.get_mut(&head.generation) else { return };

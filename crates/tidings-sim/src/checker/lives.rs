@@ -12,7 +12,7 @@ const SPAN: u32 = 60;
 impl Checker {
     /// A node told its user something.
     pub(crate) fn says(&mut self, now: Moment, place: Place, core: &Gossiper, event: &Event) {
-        let id = event.node.id();
+        let id = self.ids.get(&event.node).copied().unwrap_or_else(|| event.node.id());
         self.view(place).touched.push(id);
         match &event.kind {
             EventKind::Set { .. } | EventKind::Deleted { .. } => self.says_change(now, place, id, event),

@@ -97,6 +97,15 @@ impl Checker {
         let rested = view.paused_at.is_none() && view.slept_at.is_none_or(|at| now.since(at) > 2 * kept);
         let load = core.load(node.moment(now));
         let known = core.ids().len();
+        let most = node.config.max_nodes;
+        if known > most {
+            self.break_promise(
+                Promise::B1,
+                now,
+                place,
+                format_args!("knows {known} nodes: {most} are allowed"),
+            );
+        }
         if load.recent > known {
             let what = format_args!("keeps {} changes of {known} nodes", load.recent);
             self.break_promise(Promise::B1, now, place, what);

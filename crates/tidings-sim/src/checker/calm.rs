@@ -1,9 +1,9 @@
 //! What must come true once nothing goes wrong any more: L1 to L5, F1, B3.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tidings_core::{Generation, Moment, NodeId, Standing, Version};
+use tidings_core::{Generation, Moment, NodeId, Replica, Standing, Version};
 
 use super::{Checker, Promise};
 use crate::node::Place;
@@ -104,7 +104,7 @@ impl Simulation {
         let Some(&first) = running.first() else { return };
         let config = &self.nodes[first.0].config;
         let (interval, datagram) = (config.interval, config.datagram);
-        let of_streams = if self.largest_value() < datagram / 2 {
+        let of_streams = if self.largest_version() < datagram / 4 {
             0
         } else {
             u32::try_from(STREAMS.as_millis() / interval.as_millis()).unwrap_or(0)
@@ -141,14 +141,17 @@ impl Simulation {
         self.break_promise(Promise::F1, None, format_args!("somebody takes for live who is down"));
     }
 
-    /// The length of the longest value that anybody has.
-    fn largest_value(&self) -> usize {
-        let replicas =
-            self.running().into_iter().filter_map(|place| self.core(place).replica(self.id(place)));
-        let longest = |replica: &tidings_core::Replica| {
-            replica.entries().filter_map(|(_, entry)| Some(entry.value.as_ref()?.as_bytes().len())).max()
-        };
-        replicas.filter_map(longest).max().unwrap_or(0)
+    /// How many bytes the largest version that anybody wrote has.
+    fn largest_version(&self) -> usize {
+        let mut bytes = BTreeMap::<_, usize>::new();
+        for place in self.running() {
+            let entries = self.core(place).replica(self.id(place)).into_iter().flat_map(Replica::entries);
+            for (key, entry) in entries {
+                let value = entry.value.as_ref().map_or(0, |value| value.as_bytes().len());
+                *bytes.entry((place, entry.version)).or_default() += key.as_str().len() + value;
+            }
+        }
+        bytes.into_values().max().unwrap_or(0)
     }
 
     /// All that run, and did not give way to another one of their name.

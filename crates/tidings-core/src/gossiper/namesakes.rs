@@ -9,7 +9,7 @@ use crate::message::{Body, Instance, Namesake, Sender};
 use crate::namesake::{Conflict, Stage};
 use crate::peer::Rejected;
 use crate::time::{Moment, Time};
-use crate::version::Generation;
+use crate::version::{Generation, Heartbeat};
 
 /// How many are asked before the start.
 const ASKED: usize = 4;
@@ -143,8 +143,10 @@ impl Gossiper {
                 }
                 return Err(Rejected::Echo);
             }
-            // It may be the one that stays, and know no other way to say so.
-            self.look_for_namesake(now, from);
+            // It may be the one that stays, and know no other way to say so; unless it only asks whether it may begin.
+            if sender.head.heartbeat > Heartbeat(0) {
+                self.look_for_namesake(now, from);
+            }
             match self.namesake.stage {
                 Stage::Settled => Namesake::Me(self.namesake.instance),
                 // Of two newcomers, the higher one takes the name.

@@ -213,6 +213,8 @@ impl Checker {
                 // It fell back, since nobody believed the other one (G3).
                 self.view(place).told = head.generation;
                 self.count("generations given up");
+            } else {
+                self.count("refutations");
             }
             self.view(place).own_touched = true;
             return self.look_at_own(now, place, core);

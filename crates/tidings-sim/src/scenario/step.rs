@@ -122,6 +122,44 @@ impl Streams {
 }
 
 impl Action {
+    /// All that [`name`](Self::name) can be.
+    pub const NAMES: [&'static str; 34] = [
+        "broken disks",
+        "bursts of losses",
+        "clock jumps ahead",
+        "clock jumps back",
+        "corruptions",
+        "crashes",
+        "cut streams",
+        "deletes",
+        "duplications",
+        "joins",
+        "leaves",
+        "losses",
+        "mass restarts",
+        "name clashes",
+        "one-way links",
+        "pauses",
+        "refused streams",
+        "reorderings",
+        "restarts with a disk",
+        "restarts with a stale disk",
+        "restarts with a torn disk",
+        "restarts with collected tombstones",
+        "restarts without a disk",
+        "reused addresses",
+        "ring partitions",
+        "sets",
+        "sets of several keys",
+        "slow nodes",
+        "slow streams",
+        "small paths",
+        "splits",
+        "splits into many",
+        "stalled streams",
+        "swapped addresses",
+    ];
+
     /// What it is called: see the coverage of a campaign.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -277,3 +277,40 @@ mod mode {
         found.ok_or_else(|| D::Error::custom(format!("`{text}` is no mode: push-pull, push or pull")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swarm::draw;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for seed in 0..300 {
+            let scenario = draw(seed);
+            assert_eq!(Scenario::parse(&scenario.to_toml()), Ok(scenario));
+        }
+    }
+
+    #[test]
+    fn what_is_no_scenario_is_refused_with_the_reason() {
+        let with = |line: &str| format!("name = \"x\"\nnodes = 3\nchaos = \"10s\"\n{line}\n");
+        let step = |lines: &str| with(&format!("[[step]]\nat = \"1s\"\n{lines}"));
+        for (text, reason) in [
+            (with("fanuot = 2"), "unknown field `fanuot`"),
+            (with("seeds = 4"), "seeds is 4: it must be from 1 to the number of nodes"),
+            (with("mode = \"shove\""), "`shove` is no mode: push-pull, push or pull"),
+            (with("interval = \"1\""), "`1` is no duration: write it as 500ms, 1s or 2m"),
+            (with("fanout = 99"), "the fan-out is 99: it must be from 1 to 32"),
+            (step("do = \"crush\"\nnode = 1"), "unknown variant `crush`"),
+            (step("do = \"crash\"\nnode = 1\nstay = true"), "unknown field `stay`"),
+            (step("do = \"crash\""), "missing field `node`"),
+            (
+                with("[[step]]\nat = \"20s\"\ndo = \"crash\"\nnode = 1"),
+                "after the chaos nothing happens but writes",
+            ),
+        ] {
+            let error = Scenario::parse(&text).expect_err(&text).to_string();
+            assert!(error.contains(reason), "{error}, not {reason}");
+        }
+    }
+}

@@ -77,8 +77,7 @@ struct RowBody<'a> {
 /// The name that stands for all experiments.
 const ALL: &str = "all";
 
-/// Where reports go if nobody says so.
-const FOLDER: &str = "tidings-lab";
+use super::FOLDER;
 
 fn names() -> impl clap::builder::TypedValueParser<Value = Name> {
     let names = Experiment::ALL.map(Experiment::name).into_iter().chain([ALL]);

@@ -12,7 +12,7 @@ use tidings_sim::scenario::{self, Scenario};
 use super::run::{judge, read};
 use crate::cli::Print;
 use crate::failure::{Exit, Failure};
-use crate::output::{self, Column, Format, count};
+use crate::output::{self, Column, Format};
 
 /// The flags of `sim compare`.
 #[derive(Debug, Args)]
@@ -124,8 +124,8 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
         off => Err(Failure::new(
             Exit::Refused,
             format!(
-                "{} differ by more than {} % from {}",
-                count(off, "figure"),
+                "{off} of {} figures differ by more than {} % from {}",
+                all.len(),
                 args.tolerance,
                 path.display()
             ),

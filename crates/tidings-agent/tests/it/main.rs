@@ -16,3 +16,4 @@ mod noise;
 mod sim;
 mod size;
 mod suspicion;
+mod swarm;

@@ -1,6 +1,6 @@
 //! Looks at every step of a simulation whether the promises of PROTOCOL.md are kept.
 //!
-//! It knows better than any node: a [ghost](ghost::Ghost) of each owner has all that this owner really wrote, in each of its
+//! It knows better than any node: a ghost of each owner has all that this owner really wrote, in each of its
 //! lives, and when it ran. What nodes hold, say and believe is compared with that after whatever happens to them.
 //!
 //! | | the promise | held against |

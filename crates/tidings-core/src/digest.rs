@@ -59,9 +59,15 @@ pub(crate) fn syn(cluster: &Cluster, signs: Signs, kind: SynKind, datagram: usiz
 /// How many lines the window of a push has: this many rounds bring all that a thousand nodes missed to light.
 const PUSHED_LINES: usize = 8;
 
-/// A push of at most `datagram` bytes, with a window that begins at `window`.
-pub(crate) fn push(cluster: &Cluster, signs: Signs, window: NodeId, now: Moment, datagram: usize) -> Push {
-    let mut room = datagram.saturating_sub(size::GREETING + 4 * size::LIST + size::WINDOW);
+/// A push of at most `room` bytes of a datagram of `datagram`, with a window that begins at `window`.
+pub(crate) fn push(
+    cluster: &Cluster,
+    signs: Signs,
+    window: NodeId,
+    now: Moment,
+    (room, datagram): (usize, usize),
+) -> Push {
+    let mut room = room.saturating_sub(size::GREETING + 4 * size::LIST + size::WINDOW);
     let Signs { heads, evidence } = fitting(signs, &mut room);
     let of_window = room.min(size::WINDOW + PUSHED_LINES * size::LONGEST_LINE);
     let window = self::window(cluster, window, of_window);

@@ -137,7 +137,8 @@ impl Gossiper {
     /// Pushes in at most `room` bytes; to `back`, if it is an answer to one that pushed.
     pub(super) fn push(&mut self, now: Time, to: SocketAddr, back: Option<Sender>, room: usize) {
         let signs = self.signs(now.moment, back);
-        let push = digest::push(&self.cluster, signs, self.window_from, now.moment, room);
+        let sizes = (room, self.config.datagram);
+        let push = digest::push(&self.cluster, signs, self.window_from, now.moment, sizes);
         self.turn_window(push.window.as_ref());
         self.transmit(to, 0, Body::Push(push));
     }

@@ -181,7 +181,7 @@ impl Figure {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
+            .position(SeriesLabelPosition::LowerRight)
             .label_font(text(13))
             .border_style(INK.mix(0.25))
             .draw()?;

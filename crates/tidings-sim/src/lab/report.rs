@@ -24,8 +24,8 @@ pub fn report(findings: &[Findings], seed: u64) -> String {
 
 fn section(page: &mut String, findings: &Findings) {
     let text = findings.experiment.text();
-    let _ = writeln!(page, "<section><h2>{}</h2><p>{}</p>", findings.experiment, escape(text.what));
-    let _ = writeln!(page, "<p><b>Expected</b>: {}</p>", escape(text.source));
+    let _ = writeln!(page, "<section><h2>{}</h2><p>{}</p>", findings.experiment, prose(text.what));
+    let _ = writeln!(page, "<p><b>Expected</b>: {}</p>", prose(text.source));
     for figure in &findings.figures {
         let _ = writeln!(page, "<figure>{}</figure>", figure.svg());
     }
@@ -48,9 +48,18 @@ fn section(page: &mut String, findings: &Findings) {
     }
     page.push_str("</tbody></table></div>\n");
     for note in text.notes {
-        let _ = writeln!(page, "<p>{}</p>", escape(note));
+        let _ = writeln!(page, "<p>{}</p>", prose(note));
     }
     page.push_str("</section>\n");
+}
+
+/// Text with what stands between backticks as code.
+fn prose(text: &str) -> String {
+    let parts = escape(text);
+    let part = |(place, part): (usize, &str)| {
+        if place % 2 == 0 { part.to_owned() } else { format!("<code>{part}</code>") }
+    };
+    parts.split('`').enumerate().map(part).collect()
 }
 
 fn escape(text: &str) -> String {

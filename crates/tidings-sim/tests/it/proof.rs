@@ -2,8 +2,8 @@
 
 use tidings_core::wire::Writer;
 use tidings_core::{
-    Body, Config, EventKind, Generation, Head, Heartbeat, Line, Message, News, NodeId, Seal, Sender, Summary,
-    Syn, Version, Window,
+    Body, Config, EventKind, Generation, Head, Heartbeat, Line, Message, News, NodeId, Push, Seal, Sender,
+    Summary, Syn, Version, Window,
 };
 use tidings_sim::{Simulation, StreamFault};
 
@@ -74,6 +74,28 @@ fn a_newcomer_shows_the_cookie_and_gets_the_rest() {
     let took = sim.until(10 * SECOND, |sim| sim.is_up(bob) && sim.value(bob, ann, "one").is_some());
     assert!(took.expect("it learns") < 2 * SECOND);
     assert_eq!(sim.counts().syns, 3, "the second one shows the cookie, and ann, who knew nobody, asks back");
+}
+
+/// Whoever pushes in a life that is over is pushed back to, with no more than three times what it sent.
+#[test]
+fn a_push_of_a_life_that_is_over_is_answered_within_the_allowance() {
+    let mut sim = Simulation::new(4);
+    let nodes = cluster(&mut sim, 30, &config());
+    for &node in &nodes {
+        sim.set(node, "large", &"x".repeat(900));
+    }
+    let stranger = sim.start("stranger", Config::new("another"), &[]);
+    let head = Head { generation: Generation(1), heartbeat: Heartbeat(1) };
+    let sender = Sender { id: sim.name(nodes[7]).id(), head, max: Version(0) };
+    let (heads, evidence, lines) = (Vec::new(), Vec::new(), Vec::new());
+    let (deltas, large, summary) = (Vec::new(), Vec::new(), Summary(1));
+    let push = Push { summary, heads, evidence, lines, window: None, deltas, large };
+    let bytes = Seal::new("test").encode(&Message { sender, exchange: 0, body: Body::Push(push) });
+    let before = sim.counts();
+    sim.inject(nodes[0], stranger.address(), &bytes);
+    assert_eq!((sim.counts() - before).pushes, 1, "it is told of the later life");
+    sim.run(SECOND / 100);
+    assert!((1..=3 * bytes.len() as u64).contains(&sim.received(stranger)));
 }
 
 /// Random bytes, and honest messages with a bit flipped, of which none changes anything.

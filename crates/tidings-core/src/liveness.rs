@@ -91,7 +91,9 @@ impl Liveness {
 
     /// Lets `id` be looked at when it is `at`, and not before; [`Moment::NEVER`] if nobody has to look.
     pub(crate) fn look(&mut self, endpoints: &mut Endpoints, id: NodeId, at: Moment) {
-        let Some(endpoint) = endpoints.get_mut(id) else { return };
+        let Some(endpoint) = endpoints.get_mut(id).filter(|endpoint| endpoint.pulse.look_at != at) else {
+            return;
+        };
         endpoint.pulse.look_at = at;
         if at < Moment::NEVER {
             self.due.push(Reverse((at, id)));

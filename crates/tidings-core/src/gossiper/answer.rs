@@ -1,6 +1,7 @@
 //! What a message does: the arms of the machine, one for each kind.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::Gossiper;
@@ -108,7 +109,7 @@ impl Gossiper {
         Ok(())
     }
 
-    /// Tells one that asks in a generation that nobody can have by now, by which clock that is.
+    /// Tells one that asks in a generation that nobody can have by now, by which clock that is. Returns whether it did.
     fn refuse_if_beyond_belief(
         &mut self,
         now: Time,
@@ -116,11 +117,14 @@ impl Gossiper {
         exchange: u32,
         sender: Sender,
         body: &Body,
-    ) {
-        if matches!(body, Body::Syn(_)) && sender.head.generation > bounds::highest_generation(now.wall) {
+    ) -> bool {
+        let refuses =
+            matches!(body, Body::Syn(_)) && sender.head.generation > bounds::highest_generation(now.wall);
+        if refuses {
             let others = self.some_live_addresses(3);
             self.transmit(from, exchange, Body::Refusal(Refusal { clock: now.wall, others }));
         }
+        refuses
     }
 
     /// A message in this node's own name: its own, through a seed's address that is its own; or a second process's.
@@ -133,8 +137,13 @@ impl Gossiper {
         body: &Body,
     ) -> Rejected {
         let Some(exchange) = self.exchanges.end(number) else {
-            self.refuse_if_beyond_belief(now, from, number, sender, body);
-            self.look_for_namesake(now, from);
+            if !self.proofs.spend(from, 4, now.moment) {
+                return Rejected::Flood;
+            }
+            // One of both: together they might be more than an address is paid back that has not shown that it is there.
+            if !self.refuse_if_beyond_belief(now, from, number, sender, body) {
+                self.look_for_namesake(now, from);
+            }
             return Rejected::OwnName;
         };
         self.contacts.shun(exchange.to, now.moment + 30 * self.config.interval);
@@ -282,10 +291,9 @@ impl Gossiper {
         refusal: Refusal,
     ) -> Result<(), Rejected> {
         let exchange = self.exchanges.end(exchange).ok_or(Rejected::Unsolicited)?;
-        let others = self.others(refusal.others);
+        self.contacts.remember(self.others(refusal.others));
         // Two agree on it, or all that can be asked.
-        let enough = self.contacts.neighbour_count().unwrap_or(1 + others.len()).min(2);
-        self.contacts.remember(others);
+        let enough = self.contacts.neighbour_count().unwrap_or_else(|| self.askable(from)).min(2);
         let own = self.cluster.own().generation();
         if exchange.generation != own {
             return Ok(());
@@ -293,6 +301,13 @@ impl Gossiper {
         let believable = self.owner.hear_refusal(from, refusal.clock, enough, own, now);
         self.take_generation(now, believable);
         Ok(())
+    }
+
+    /// How many addresses this node could ask for a second opinion, `from` among them.
+    fn askable(&self, from: SocketAddr) -> usize {
+        let live = self.cluster.live().iter().filter_map(|&id| Some(self.cluster.endpoint(id)?.address()));
+        let told = self.contacts.seeds().iter().chain(self.contacts.remembered()).copied();
+        live.chain(told).chain([from]).take(64).collect::<BTreeSet<_>>().len()
     }
 
     /// If there is more to be had of an owner than what came, its line is listed in the next exchange.

@@ -98,6 +98,26 @@ fn a_push_of_a_life_that_is_over_is_answered_within_the_allowance() {
     assert!((1..=3 * bytes.len() as u64).contains(&sim.received(stranger)));
 }
 
+/// Whoever asks in a node's own name and in a generation beyond belief has a budget like any, and gets three times what it
+/// sent at the most.
+#[test]
+fn questions_in_a_name_of_ones_own_have_a_budget_too() {
+    let mut sim = Simulation::new(5);
+    let nodes = cluster(&mut sim, 5, &config());
+    let stranger = sim.start("stranger", Config::new("another"), &[]);
+    let head = Head { generation: Generation(3_000_000_000_000), heartbeat: Heartbeat(1) };
+    let sender = Sender { id: sim.name(nodes[0]).id(), head, max: Version(0) };
+    let (heads, evidence, lines) = (Vec::new(), Vec::new(), Vec::new());
+    let (window, cookie, summary) = (None, None, Summary(1));
+    let syn = Syn { is_pull: false, summary, heads, evidence, lines, window, cookie };
+    let bytes = Seal::new("test").encode(&Message { sender, exchange: 7, body: Body::Syn(syn) });
+    let before = sim.counts().refusals;
+    (0..200).for_each(|_| sim.inject(nodes[0], stranger.address(), &bytes));
+    assert!((1..=64).contains(&(sim.counts().refusals - before)));
+    sim.run(SECOND / 100);
+    assert!(sim.received(stranger) <= 3 * 200 * bytes.len() as u64);
+}
+
 /// Random bytes, and honest messages with a bit flipped, of which none changes anything.
 #[test]
 fn damaged_bytes_change_nothing() {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::entry::Value;
+use crate::mongering::Mongering;
 use crate::wire::size;
 
 /// How a node gossips. All nodes of a cluster should have the same interval; all else may differ.
@@ -19,6 +20,15 @@ pub struct Config {
     /// With how many live nodes a node gossips in each interval, evenly spread over it. One is enough to spread
     /// everything; three halves the time and triples the cost.
     pub fanout: usize,
+    /// How what is new spreads at once, beside the rounds.
+    pub mongering: Mongering,
+    /// How long this node's own news waits for more of it before it spreads at once. Relays wait five milliseconds at most.
+    pub hold: Duration,
+    /// How many datagrams rumors may send in a second, and how many bytes. Where there is more to say, it waits; what waits
+    /// for long is left to the rounds.
+    pub rumor_datagrams: u32,
+    /// See [`rumor_datagrams`](Self::rumor_datagrams).
+    pub rumor_bytes: u32,
     /// How many bytes a datagram has at most, without UDP's and IP's own headers. 1,200 pass every network that
     /// IPv6 runs on, which is why QUIC chose them too.
     pub datagram: usize,
@@ -109,6 +119,10 @@ impl Config {
             mode: Mode::default(),
             interval: Duration::from_secs(1),
             fanout: 1,
+            mongering: Mongering::default(),
+            hold: Duration::from_millis(20),
+            rumor_datagrams: 128,
+            rumor_bytes: 64 << 10,
             datagram: 1_200,
             heads: 8,
             threshold: 8.0,
@@ -147,6 +161,19 @@ impl Config {
         if self.interval < Self::SHORTEST_INTERVAL || self.interval > hour {
             return Err(range("the interval", &self.interval, &Self::SHORTEST_INTERVAL, &hour));
         }
+        if self.hold > hour {
+            return Err(range("the time that news is held", &self.hold, &Duration::ZERO, &hour));
+        }
+        if !self.mongering.is_possible() {
+            let (least, most) =
+                ("one partner, one to stop".to_owned(), "32 of them, a hundred to stop".to_owned());
+            return Err(ConfigError::Range {
+                what: "the mongering",
+                given: self.mongering.to_string(),
+                least,
+                most,
+            });
+        }
         let numbers = [
             ("the fan-out", self.fanout, 1, 32),
             ("the datagram size", self.datagram, 512, 65_507),
@@ -156,6 +183,8 @@ impl Config {
             ("the bytes of an owner", self.max_bytes, 1, 1 << 32),
             ("the number of nodes", self.max_nodes, 2, 1 << 24),
             ("the patience", self.patience as usize, 0, 1_000),
+            ("the datagrams of rumors in a second", self.rumor_datagrams as usize, 1, 1 << 20),
+            ("the bytes of rumors in a second", self.rumor_bytes as usize, 1 << 10, 1 << 30),
         ];
         for (what, given, least, most) in numbers {
             if given < least || given > most {

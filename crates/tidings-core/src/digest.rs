@@ -155,14 +155,27 @@ const MUCH: usize = 3;
 
 /// What the initiator lacks of all that `ack` shows it to lack.
 pub(crate) fn ack2(cluster: &Cluster, ack: &Ack, now: Moment, datagram: usize) -> News {
+    let room = datagram.saturating_sub(size::GREETING + 2 * size::LIST);
+    news(cluster, &ack.lines, now, (room, datagram)).0
+}
+
+/// What those lack who are at `lines`, in at most `room` bytes of a datagram of `datagram`; and the lines of which nothing
+/// is in it.
+pub(crate) fn news(
+    cluster: &Cluster,
+    lines: &[Line],
+    now: Moment,
+    (room, datagram): (usize, usize),
+) -> (News, Vec<Line>) {
     let behind = |line: &&Line| cluster.compare(line) == Ordering::Greater;
-    let lacks: Vec<Line> = ack.lines.iter().filter(behind).copied().collect();
-    let mut room = datagram.saturating_sub(size::GREETING + 2 * size::LIST);
+    let lacks: Vec<Line> = lines.iter().filter(behind).copied().collect();
     let packed = pack(cluster, &lacks, now, room, datagram);
-    room -= packed.spent;
+    let mut room = room - packed.spent;
     let mut large = Vec::new();
     take_lines(&packed.large, &mut large, &mut room);
-    News { deltas: packed.deltas, large }
+    let is_told = |line: &Line| packed.deltas.iter().any(|delta| delta.owner == line.id);
+    let left = lacks.into_iter().filter(|line| !is_told(line)).collect();
+    (News { deltas: packed.deltas, large }, left)
 }
 
 /// The owners of whom one lacks something that shows this to be all there is in `window`, and who is at `lines`: as the

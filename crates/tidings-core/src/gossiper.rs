@@ -6,6 +6,7 @@ mod help;
 mod inspect;
 mod namesakes;
 mod questions;
+mod rumors;
 mod steps;
 mod streams;
 mod suspicion;
@@ -32,6 +33,7 @@ use crate::proof::Proofs;
 use crate::record::Record;
 use crate::replica::{Change, Limits, Replica};
 use crate::rng::Rng;
+use crate::rumor::Rumors;
 use crate::stream::Streams;
 use crate::time::{Moment, Time};
 use crate::version::{Generation, Heartbeat, Version};
@@ -65,6 +67,7 @@ pub struct Gossiper {
     /// told.
     acquitted: BTreeMap<NodeId, (Moment, u64)>,
     contacts: Contacts,
+    rumors: Rumors,
     proofs: Proofs,
     streams: Streams,
     namesake: Search,
@@ -72,6 +75,8 @@ pub struct Gossiper {
     farewell: Option<Farewell>,
     /// Whether what differs may be more than recent lines can settle: the next SYN carries a window.
     wide: bool,
+    /// Whether this node ever had all that another one had: from then on, what it learns is news.
+    is_settled: bool,
     /// Where the next window begins, and which of the live has its head relayed next.
     window_from: NodeId,
     head_from: usize,
@@ -149,6 +154,7 @@ impl Gossiper {
             accused: BTreeSet::new(),
             acquitted: BTreeMap::new(),
             contacts: Contacts::default(),
+            rumors: Rumors::new(&config),
             proofs: Proofs::new(&mut rng, config.max_nodes, config.interval),
             streams: Streams::new(&config),
             namesake: Search::new(&mut rng, now.moment),
@@ -167,6 +173,7 @@ impl Gossiper {
             },
             farewell: None,
             wide: true,
+            is_settled: false,
             window_from: NodeId(rng.word()),
             head_from: 0,
             transmits: VecDeque::new(),
@@ -192,6 +199,7 @@ impl Gossiper {
         self.fail_exchanges(now);
         self.convict(now);
         self.retry_suspects(now);
+        self.spread_rumors(now);
         if now.moment >= self.clock.next {
             self.begin_slot(now);
         }
@@ -282,7 +290,7 @@ impl Gossiper {
         self.cluster.acquaint(with, now.moment, &pulse);
         // All have the same roll, and each relays other heads.
         self.head_from = self.rng.below(self.cluster.live().len().max(1));
-        self.wide = false;
+        (self.wide, self.is_settled) = (false, true);
     }
 
     // The owner commands.
@@ -355,7 +363,7 @@ impl Gossiper {
         let end = self.farewell.as_ref().map(|farewell| farewell.until);
         let streams = self.streams.next_deadline();
         let others = [self.exchanges.next_failure(), retry, disk, end, streams];
-        others.into_iter().flatten().fold(self.clock.next, Moment::min)
+        others.into_iter().flatten().fold(self.clock.next.min(self.rumors_due()), Moment::min)
     }
 
     // Private steps.
@@ -382,7 +390,9 @@ impl Gossiper {
 
     /// Lets `write` show.
     fn commit(&mut self, now: Time, write: Write) {
+        let before = self.cluster.line(self.cluster.me());
         let version = self.cluster.change_own(|own| own.write(write.iter().cloned()));
+        self.heat(now, &before, before.id);
         let changes = write.into_iter().map(|(key, value)| (key, value, version)).collect();
         self.say_changes(now, self.cluster.me(), changes);
     }
@@ -406,8 +416,10 @@ impl Gossiper {
 
     /// This node goes on in another life, with all that it has.
     fn begin_life(&mut self, now: Time, generation: Generation) {
-        self.cluster.change_own(|own| own.begin_life(generation));
         let me = self.cluster.me();
+        let before = self.cluster.line(me);
+        self.cluster.change_own(|own| own.begin_life(generation));
+        self.heat(now, &before, me);
         let own = self.cluster.own_mut();
         (own.heartbeat, own.authored) = (Heartbeat(0), now.moment);
         self.say(now, me, EventKind::Restarted);

@@ -68,6 +68,7 @@ mod gossiper;
 mod interner;
 mod liveness;
 mod message;
+mod mongering;
 mod name;
 mod namesake;
 mod owner;
@@ -77,8 +78,10 @@ mod proof;
 mod recent;
 mod record;
 mod replica;
+mod ring;
 mod rng;
 mod round;
+mod rumor;
 mod snapshot;
 mod stream;
 mod summary;
@@ -97,8 +100,9 @@ pub use gossiper::{Gossiper, Identity, Load};
 pub use interner::Interner;
 pub use message::{
     Ack, Body, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line, Message, Namesake, News,
-    Piece, Push, Refusal, Sender, Syn, Window,
+    Piece, Push, Refusal, Rumor, Sender, Syn, Window,
 };
+pub use mongering::{Mongering, MongeringError, Stop};
 pub use name::{NameError, NodeId, NodeName};
 pub use namesake::Conflict;
 pub use owner::{Persist, PersistMark, Saved, WriteError};

@@ -42,6 +42,10 @@ pub enum Body {
     Ack2(News),
     /// Tells what is new, and wants no answer.
     Push(Push),
+    /// Offers what is new to one who may lack it, or brings it.
+    Rumor(Rumor),
+    /// Asks for what was offered: all that the receiver knows above these lines. An ACK2 answers it.
+    Ask(Vec<Line>),
     /// Answers a SYN whose sender claims a generation beyond belief.
     Refusal(Refusal),
     /// Asks for help: try this node, too, and say what you get.
@@ -127,6 +131,19 @@ pub struct Push {
     pub deltas: Vec<Delta>,
     /// As in an [`Ack`].
     pub large: Vec<Line>,
+}
+
+/// What is hot at a node. Its sender's own line is offered by every rumor: it stands in the greeting.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rumor {
+    /// What speaks against nodes that are about to be convicted.
+    pub evidence: Vec<Evidence>,
+    /// Owners of whom there is news, as the sender has them: whoever is behind asks, with the number of this exchange.
+    pub lines: Vec<Line>,
+    /// News that is brought unasked.
+    pub deltas: Vec<Delta>,
+    /// Whether the sender wants to know, by a rumor in turn, which of the deltas were known.
+    pub wants_feedback: bool,
 }
 
 /// What is asked for on a stream: all that the receiver knows above `lines`, and of the owners in `window`.

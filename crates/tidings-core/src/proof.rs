@@ -74,6 +74,25 @@ impl Proofs {
         }
     }
 
+    /// The number with which this node offers something to `address`: half of its cookie. A request with the same number
+    /// can only come from there.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) fn number(&self, address: SocketAddr, now: Moment) -> u32 {
+        self.cookie(address, now).0 as u32
+    }
+
+    /// `address` asks with the `number` of an offer: if it is its own, of now or of just before, the address is proved.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) fn check_number(&mut self, address: SocketAddr, number: u32, now: Moment) {
+        let epoch = epoch(now);
+        if [epoch, epoch.wrapping_sub(1)]
+            .iter()
+            .any(|&epoch| self.cookie_of(address, epoch).0 as u32 == number)
+        {
+            self.prove(address, now);
+        }
+    }
+
     fn cookie_of(&self, address: SocketAddr, epoch: u64) -> Cookie {
         let mut hash = Sha256::new_with_prefix(self.secret);
         match address.ip() {

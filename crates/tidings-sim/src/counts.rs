@@ -19,6 +19,10 @@ pub struct Counts {
     pub help: u64,
     /// Messages that told what is new, unasked.
     pub pushes: u64,
+    /// Messages that offered what is new, or brought it.
+    pub rumors: u64,
+    /// Messages that asked for what was offered.
+    pub asks: u64,
     /// Messages about pieces of what no datagram carries.
     pub pieces: u64,
     /// Messages that asked who uses a name, or answered that.
@@ -52,7 +56,7 @@ impl Counts {
     #[must_use]
     pub fn messages(&self) -> u64 {
         let exchanges = self.syns + self.acks + self.ack2s + self.refusals;
-        exchanges + self.pushes + self.help + self.pieces + self.whos
+        exchanges + self.pushes + self.rumors + self.asks + self.help + self.pieces + self.whos
     }
 
     /// Counts what befell a datagram.
@@ -80,6 +84,14 @@ impl Counts {
             Body::Push(push) => {
                 self.pushes += 1;
                 &push.deltas
+            }
+            Body::Rumor(rumor) => {
+                self.rumors += 1;
+                &rumor.deltas
+            }
+            Body::Ask(_) => {
+                self.asks += 1;
+                &[]
             }
             Body::Fetch(_) => &[],
             Body::FetchPieces(_) | Body::Piece(_) => {
@@ -117,6 +129,8 @@ impl std::ops::Sub for Counts {
             refusals: self.refusals - before.refusals,
             help: self.help - before.help,
             pushes: self.pushes - before.pushes,
+            rumors: self.rumors - before.rumors,
+            asks: self.asks - before.asks,
             pieces: self.pieces - before.pieces,
             whos: self.whos - before.whos,
             streams: self.streams - before.streams,
@@ -156,6 +170,8 @@ pub(crate) fn name(message: &Message) -> &'static str {
         Body::Ack(_) => "ACK",
         Body::Ack2(_) => "ACK2",
         Body::Push(_) => "PUSH",
+        Body::Rumor(_) => "rumor",
+        Body::Ask(_) => "ask",
         Body::Fetch(_) => "FETCH",
         Body::FetchPieces(_) => "FETCH_PIECES",
         Body::Piece(_) => "PIECE",

@@ -12,6 +12,7 @@ use crate::digest::{self, Answer};
 use crate::message::{Ack, Body, Line, Message, News, Push, Refusal, Sender, Syn};
 use crate::name::NodeId;
 use crate::peer::{Peer, Rejected};
+use crate::summary::Summary;
 use crate::time::Time;
 use crate::wire::size;
 
@@ -66,7 +67,7 @@ impl Gossiper {
         // What answers costs nothing, so that nobody can use up a budget in the name of whoever answers.
         let quarters = match body {
             Body::Syn(_) | Body::Push(_) | Body::Help(_) => 4,
-            Body::FetchPieces(_) => 1,
+            Body::FetchPieces(_) | Body::Rumor(_) | Body::Ask(_) => 1,
             Body::Ack(_) | Body::Ack2(_) | Body::Refusal(_) | Body::Report(_) | Body::Piece(_) => 0,
             Body::Fetch(_) | Body::Who(_) | Body::Namesake(_) => 4,
         };
@@ -96,6 +97,8 @@ impl Gossiper {
                 }
             }
             Body::Push(push) => self.receive_push(now, from, len, sender, &push),
+            Body::Rumor(rumor) => self.receive_rumor(now, from, sender, exchange, &rumor),
+            Body::Ask(lines) => self.receive_ask(now, (from, len), sender, exchange, &lines),
             Body::Refusal(refusal) => self.receive_refusal(now, from, exchange, refusal)?,
             Body::Help(evidence) => {
                 let allowed = self.proofs.allowance(from, len, now.moment);
@@ -166,7 +169,7 @@ impl Gossiper {
         self.hear_heads(now, &syn.heads);
         self.hear_evidence(now, sender.id, &syn.evidence);
         self.hear_lines(now, &syn.lines);
-        self.cluster.compared(sender.id, syn.summary == self.cluster.summary());
+        self.compare_summaries(sender.id, syn.summary);
         let signs = self.signs(now.moment, Some(sender));
         let (line, datagram) = (line_of(sender), self.config.datagram);
         let allowed = self.proofs.allowance(from, len, now.moment);
@@ -187,6 +190,14 @@ impl Gossiper {
         if is_behind && (pulls || is_alone) {
             self.repair(now, from, sender.id, datagram.min(allowed / 3));
         }
+    }
+
+    /// `id` holds what comes to `theirs`. Returns whether this node holds the same.
+    fn compare_summaries(&mut self, id: NodeId, theirs: Summary) -> bool {
+        let equal = theirs == self.cluster.summary();
+        self.cluster.compared(id, equal);
+        self.is_settled |= equal;
+        equal
     }
 
     /// Pulls, beside the rounds, what a message showed to be missing here and did not bring.
@@ -224,7 +235,7 @@ impl Gossiper {
             !is_mine && self.cluster.compare(line) == Ordering::Less && !(is_proved && is_large(line))
         };
         let lacking: Vec<Line> = shown.filter(lacks).copied().collect();
-        self.cluster.compared(sender.id, push.summary == self.cluster.summary());
+        self.compare_summaries(sender.id, push.summary);
         if gap || !lacking.is_empty() {
             for line in &lacking {
                 self.ask_later(line);
@@ -260,12 +271,12 @@ impl Gossiper {
         self.hear_heads(now, &ack.heads);
         self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);
-        let equal = ack.summary == self.cluster.summary();
-        self.cluster.compared(sender.id, equal);
+        let equal = self.compare_summaries(sender.id, ack.summary);
         // Equal to what we were when we asked is as good: what changed since is young, and listed next time.
         self.wide = !equal
             && ack.summary != exchange.summary
             && digest::is_unexplained(&self.cluster, &line_of(sender), &ack);
+        self.is_settled |= !self.wide;
         let news = digest::ack2(&self.cluster, &ack, now.moment, self.config.datagram);
         if self.config.mode == Mode::PushPull && news != News::default() {
             self.transmit(from, number, Body::Ack2(news));
@@ -311,7 +322,7 @@ impl Gossiper {
     }
 
     /// If there is more to be had of an owner than what came, its line is listed in the next exchange.
-    fn ask_later(&mut self, theirs: &Line) {
+    pub(super) fn ask_later(&mut self, theirs: &Line) {
         if self.cluster.compare(theirs) != Ordering::Less || theirs.id == self.cluster.me() {
             return;
         }

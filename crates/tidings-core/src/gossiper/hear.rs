@@ -83,7 +83,7 @@ impl Gossiper {
                 }
                 self.hear_of_my_state(now, delta.generation, delta.through);
             } else {
-                self.apply_to_other(now, delta, &mut brought);
+                self.apply_to_other(now, from, delta, &mut brought);
             }
             if let Some(who) = delta.introduction.as_ref().filter(|_| delta.owner == from) {
                 self.cluster.correct_address(from, delta.generation, who.address);
@@ -102,8 +102,9 @@ impl Gossiper {
         }
     }
 
-    fn apply_to_other(&mut self, now: Time, delta: &Delta, brought: &mut Brought) {
+    fn apply_to_other(&mut self, now: Time, from: NodeId, delta: &Delta, brought: &mut Brought) {
         let id = delta.owner;
+        let before = self.cluster.line(id);
         let floor = self.floor();
         let changes = match self.cluster.apply(delta, now.moment, floor) {
             Learned::Nothing => return,
@@ -129,6 +130,7 @@ impl Gossiper {
         };
         self.streams.help(id);
         brought.news = true;
+        self.heat(now, &before, from);
         self.say_changes(now, id, changes);
         let departed = self.cluster.endpoint(id).is_some_and(|endpoint| endpoint.has_departed());
         if departed && self.cluster.standing(id) != Some(Standing::Departed) {

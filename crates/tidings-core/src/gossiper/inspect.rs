@@ -28,6 +28,10 @@ pub struct Load {
     pub serving: usize,
     /// Messages, and events, that wait to be polled.
     pub queued: usize,
+    /// The owners that are hot, and those that were offered and are waited for.
+    pub hot: usize,
+    /// See `hot`.
+    pub wanted: usize,
 }
 
 impl Gossiper {
@@ -76,6 +80,8 @@ impl Gossiper {
             fetching: self.streams.fetching.len(),
             serving: self.streams.serving.len(),
             queued: self.transmits.len() + self.events.len(),
+            hot: self.rumors.len().0,
+            wanted: self.rumors.len().1,
         }
     }
 }

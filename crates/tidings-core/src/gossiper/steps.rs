@@ -189,6 +189,7 @@ impl Gossiper {
             Body::Ack(ack) => ack.deltas.as_slice(),
             Body::Ack2(news) => news.deltas.as_slice(),
             Body::Push(push) => push.deltas.as_slice(),
+            Body::Rumor(rumor) => rumor.deltas.as_slice(),
             Body::Syn(_)
             | Body::Refusal(_)
             | Body::Help(_)
@@ -197,7 +198,8 @@ impl Gossiper {
             | Body::FetchPieces(_)
             | Body::Piece(_)
             | Body::Who(_)
-            | Body::Namesake(_) => &[],
+            | Body::Namesake(_)
+            | Body::Ask(_) => &[],
         };
         let own = self.cluster.own();
         let (id, head, max) = (self.cluster.me(), own.head(), own.max_version());

@@ -34,6 +34,7 @@ impl Gossiper {
         self.clock.next = self.clock.next.max(now.moment);
         self.exchanges.extend(slept);
         self.streams.extend(slept);
+        self.rumors.extend(slept);
         for id in self.cluster.live().to_vec() {
             if let Some(pulse) = self.pulse_mut(id) {
                 pulse.quiet_since = (pulse.quiet_since + slept).min(now.moment);

@@ -26,7 +26,7 @@ pub(crate) use parts::{read_one_delta, write_one_delta};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::message::{Ack, Body, Cookie, Fetch, Instance, Message, News, Push, Refusal, Syn};
+use crate::message::{Ack, Body, Cookie, Fetch, Instance, Message, News, Push, Refusal, Rumor, Syn};
 use crate::summary::Summary;
 use crate::time::WallClock;
 
@@ -48,6 +48,8 @@ const FETCH_PIECES: u8 = 10;
 const PIECE: u8 = 11;
 const WHO: u8 = 12;
 const NAMESAKE: u8 = 13;
+const RUMOR: u8 = 14;
+const ASK: u8 = 15;
 
 const SENDER: u8 = 1;
 const EXCHANGE: u8 = 2;
@@ -64,8 +66,9 @@ const MUCH: u8 = 12;
 const COOKIE: u8 = 13;
 const PIECES: u8 = 14;
 const WHOSE: u8 = 15;
+const FEEDBACK: u8 = 16;
 /// The highest tag that this release knows; later ones add above it.
-const LAST: u8 = WHOSE;
+const LAST: u8 = FEEDBACK;
 
 /// Why bytes are no message for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -151,6 +154,8 @@ impl Seal {
             Body::Piece(_) => PIECE,
             Body::Who(_) => WHO,
             Body::Namesake(_) => NAMESAKE,
+            Body::Rumor(_) => RUMOR,
+            Body::Ask(_) => ASK,
         };
         out.raw(&[MAGIC, PROTOCOL_VERSION, PROTOCOL_VERSION, kind]);
         out.raw(&self.tag);
@@ -232,6 +237,13 @@ fn write_sections(out: &mut Writer, message: &Message) {
             some_section(out, EVIDENCE, &push.evidence, parts::write_evidence);
             some_section(out, LARGE, &push.large, parts::write_lines);
         }
+        Body::Rumor(rumor) => {
+            some_section(out, LINES, &rumor.lines, parts::write_lines);
+            some_section(out, DELTAS, &rumor.deltas, parts::write_deltas);
+            some_section(out, EVIDENCE, &rumor.evidence, parts::write_evidence);
+            some_section(out, FEEDBACK, if rumor.wants_feedback { &[()] } else { &[] }, |_, _| {});
+        }
+        Body::Ask(lines) => some_section(out, LINES, lines, parts::write_lines),
         Body::Refusal(refusal) => {
             out.section(CLOCK, |out| out.varint(refusal.clock.0));
             some_section(out, OTHERS, &refusal.others, write_addresses);
@@ -292,6 +304,16 @@ fn read_message(kind: u8, mut sections: Sections<'_>) -> Result<Message, WireErr
             evidence: sections.list(EVIDENCE, parts::read_evidence)?,
             large: sections.list(LARGE, parts::read_lines)?,
         }),
+        RUMOR => Body::Rumor(Rumor {
+            lines: sections.list(LINES, parts::read_lines)?,
+            deltas: sections.list(DELTAS, parts::read_deltas)?,
+            evidence: sections.list(EVIDENCE, parts::read_evidence)?,
+            wants_feedback: sections.optional(FEEDBACK, |_| Ok(()))?.is_some(),
+        }),
+        ASK => match sections.list(LINES, parts::read_lines)? {
+            lines if lines.is_empty() => return Err(WireError::Malformed("a section missing")),
+            lines => Body::Ask(lines),
+        },
         REFUSAL => Body::Refusal(Refusal {
             clock: WallClock(sections.required(CLOCK, Reader::varint)?),
             others: sections.list(OTHERS, read_addresses)?,

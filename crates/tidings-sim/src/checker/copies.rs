@@ -36,16 +36,18 @@ impl Checker {
             Body::Syn(syn) => syn.evidence.as_slice(),
             Body::Ack(ack) => &ack.evidence,
             Body::Push(push) => &push.evidence,
+            Body::Rumor(rumor) => &rumor.evidence,
             Body::Report(evidence) | Body::Help(evidence) => std::slice::from_ref(evidence),
             Body::Ack2(_) | Body::Fetch(_) | Body::FetchPieces(_) | Body::Piece(_) => &[],
-            Body::Who(_) | Body::Namesake(_) | Body::Refusal(_) => &[],
+            Body::Who(_) | Body::Namesake(_) | Body::Refusal(_) | Body::Ask(_) => &[],
         };
         let deltas = match &message.body {
             Body::Ack(ack) => ack.deltas.as_slice(),
             Body::Ack2(news) => &news.deltas,
             Body::Push(push) => &push.deltas,
+            Body::Rumor(rumor) => &rumor.deltas,
             Body::Syn(_) | Body::Report(_) | Body::Help(_) | Body::Fetch(_) | Body::FetchPieces(_) => &[],
-            Body::Piece(_) | Body::Who(_) | Body::Namesake(_) | Body::Refusal(_) => &[],
+            Body::Piece(_) | Body::Who(_) | Body::Namesake(_) | Body::Refusal(_) | Body::Ask(_) => &[],
         };
         for delta in deltas {
             self.count_if("cuts", delta.through < delta.max);

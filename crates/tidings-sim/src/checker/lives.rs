@@ -120,7 +120,7 @@ impl Checker {
             Body::Push(push) => &push.heads,
             Body::Help(evidence) | Body::Report(evidence) => std::slice::from_ref(&evidence.head),
             Body::Ack2(_) | Body::Fetch(_) | Body::FetchPieces(_) | Body::Piece(_) => &[],
-            Body::Who(_) | Body::Namesake(_) | Body::Refusal(_) => &[],
+            Body::Who(_) | Body::Namesake(_) | Body::Refusal(_) | Body::Rumor(_) | Body::Ask(_) => &[],
         };
         let is_ahead = |line: &&HeadLine| {
             let life = self.ghosts.get(&line.id).and_then(|ghost| ghost.lives.get(&line.generation));

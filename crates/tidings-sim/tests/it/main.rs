@@ -13,6 +13,7 @@ mod neighbours;
 #[cfg(feature = "planted")]
 mod planted;
 mod proof;
+mod rumors;
 mod seeds;
 mod spread;
 mod streams;

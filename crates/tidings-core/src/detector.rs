@@ -140,10 +140,19 @@ impl Odds {
         self.failed = self.failed * FADING + f64::from(failed);
     }
 
+    /// q: the share of attempts that fail on nodes which turn out to be well.
+    fn share(&self) -> f64 {
+        self.failed / (self.answered + self.failed)
+    }
+
     /// What one failed attempt adds to A.
     pub(crate) fn weight(&self) -> f64 {
-        let q = self.failed / (self.answered + self.failed);
-        -log10(q.clamp(0.01, 0.6))
+        -log10(self.share().clamp(0.01, 0.6))
+    }
+
+    /// Whether so much is lost that it pays to say things twice: every sixth message or more.
+    pub(crate) fn is_lossy(&self) -> bool {
+        self.share() > 0.3
     }
 }
 

@@ -158,7 +158,8 @@ impl Rumors {
         }
     }
 
-    /// The owners to be asked for by `now`, and whom to ask, in turn; each is asked for again after `wait`. Those that were
+    /// The owners to be asked for by `now`, and whom to ask, in turn; each is asked for again after `wait`, and a quarter more
+    /// every time. Those that were
     /// asked for `most` times are given up, and their lines returned.
     pub(crate) fn asks(
         &mut self,
@@ -177,8 +178,8 @@ impl Rumors {
             }
             wanted.offerers.rotate_left(1);
             asks.entry(wanted.offerers[0]).or_default().push(*id);
+            wanted.next = now + wait + wait * wanted.asks / 4;
             wanted.asks += 1;
-            wanted.next = now + wait;
             true
         });
         (asks, given_up)

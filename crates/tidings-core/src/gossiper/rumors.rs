@@ -19,11 +19,11 @@ use crate::wire::size;
 /// How long a relay waits at most for more to tell.
 const RELAY: Duration = Duration::from_millis(5);
 /// How long an answer to a request may take at least before somebody else is asked.
-const LEAST_WAIT: Duration = Duration::from_millis(15);
+const LEAST_WAIT: Duration = Duration::from_millis(10);
 /// The same while no round trip is known.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// How often it is asked for something that was offered.
-const ASKS: u32 = 6;
+const ASKS: u32 = 12;
 /// How many intervals something stays hot at most, if there is no room to tell it.
 const HOT: u32 = 4;
 
@@ -87,11 +87,23 @@ impl Gossiper {
             };
             let told: Vec<Line> = lines.iter().filter(is_told).copied().collect();
             if !told.is_empty() {
-                let rumor = if nth < eager { self.carry(now, &told) } else { self.offer(&told) };
+                let is_first = told
+                    .iter()
+                    .all(|line| self.rumors.hot().get(&line.id).is_some_and(|hot| hot.pushes == 0));
+                let rumor = if nth < eager && is_first { self.carry(now, &told) } else { self.offer(&told) };
                 self.tell_rumor(now, target, rumor);
             }
         }
-        lines.iter().for_each(|line| self.rumors.cool(line.id));
+        // Where much is lost, offers are, too.
+        let again = self.odds.is_lossy();
+        for line in &lines {
+            let Some(hot) = self.rumors.hot_mut(line.id) else { continue };
+            hot.pushes += 1;
+            if !again || hot.pushes > 1 {
+                self.rumors.cool(line.id);
+            }
+        }
+        self.rumors.due = now.moment + 2 * self.wait_for_what_was_offered();
     }
 
     /// To whom this node offers what is new, the nearest first.
@@ -103,7 +115,7 @@ impl Gossiper {
             return neighbours;
         }
         let is_live = |id| self.cluster.standing(id) == Some(Standing::Live);
-        ring::after(self.cluster.endpoints().ids(), self.cluster.me(), is_live)
+        ring::around(self.cluster.endpoints().ids(), self.cluster.me(), is_live)
     }
 
     /// An offer of what this node has of the owners in `lines`. Its own line stands in the greeting.

@@ -96,6 +96,8 @@ mod planted {
         Oversized,
         /// B3: a suspect is tried without end, as often at last as at first.
         Obstinate,
+        /// B3: rumors are told whatever they cost.
+        Spendthrift,
         /// B5: exchanges are never forgotten.
         ExchangesKept,
     }

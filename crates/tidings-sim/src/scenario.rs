@@ -31,7 +31,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tidings_core::{Config, Mode};
+use tidings_core::{Config, Mode, Mongering};
 
 pub use run::{Outcome, run, run_with_trace};
 pub use step::{Action, Step, Streams};
@@ -56,6 +56,9 @@ pub struct Scenario {
     /// Which way news goes: `push-pull`, `push` or `pull`.
     #[serde(default, with = "mode", skip_serializing_if = "is_default")]
     pub mode: Mode,
+    /// How rumors spread: `ring` if nothing is said, `off`, `blind-counter-3` and so on.
+    #[serde(default, with = "mongering", skip_serializing_if = "is_default")]
+    pub mongering: Mongering,
     /// The gossip interval.
     #[serde(default = "defaults::second", with = "span")]
     pub interval: Duration,
@@ -186,10 +189,13 @@ impl Scenario {
     pub(crate) fn config(&self) -> Config {
         Config {
             mode: self.mode,
+            mongering: self.mongering,
             interval: self.interval,
             fanout: self.fanout,
             datagram: self.datagram,
             durable: self.disk,
+            // Little enough for nodes to come to the end of it.
+            rumor_datagrams: 32,
             ..Config::new("lab")
         }
     }
@@ -275,6 +281,20 @@ mod mode {
         let modes = [Mode::PushPull, Mode::Push, Mode::Pull];
         let found = modes.into_iter().find(|mode| mode.to_string() == text);
         found.ok_or_else(|| D::Error::custom(format!("`{text}` is no mode: push-pull, push or pull")))
+    }
+}
+
+mod mongering {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+    use tidings_core::Mongering;
+
+    pub(super) fn serialize<S: Serializer>(mongering: &Mongering, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(mongering)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Mongering, D::Error> {
+        String::deserialize(input)?.parse().map_err(D::Error::custom)
     }
 }
 

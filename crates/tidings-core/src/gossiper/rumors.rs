@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::{Gossiper, random_part};
 use crate::bounds;
+use crate::delta::Delta;
 use crate::digest;
 use crate::message::{Body, Line, News, Rumor, Sender};
 use crate::mongering::{Mongering, Stop};
 use crate::name::NodeId;
 use crate::ring;
+use crate::rng::Rng;
 use crate::rumor::Offerer;
 use crate::snapshot::Standing;
 use crate::time::{Moment, Time};
@@ -176,11 +178,8 @@ impl Gossiper {
         self.hear(now, sender);
         self.hear_evidence(now, sender.id, &rumor.evidence);
         self.hear_lines(now, &rumor.lines);
-        let line_of = |delta: &crate::delta::Delta| Line {
-            id: delta.owner,
-            generation: delta.generation,
-            max: delta.through,
-        };
+        let line_of =
+            |delta: &Delta| Line { id: delta.owner, generation: delta.generation, max: delta.through };
         let brought: Vec<Line> = rumor.deltas.iter().map(line_of).collect();
         let known = |line: &&Line| self.cluster.compare(line).is_ge();
         let knew: Vec<Line> = brought.iter().filter(known).copied().collect();
@@ -189,7 +188,9 @@ impl Gossiper {
         let offered: Vec<Line> = rumor.lines.iter().chain(&brought).chain([&own]).copied().collect();
         self.note_knower(sender.id, &offered);
         self.ask_for_offered(now, Offerer { address: from, number }, &offered);
-        if rumor.wants_feedback && !knew.is_empty() {
+        if rumor.wants_feedback && !knew.is_empty() && self.rumors.budget().allows_answer(now.moment) {
+            let of_lines: usize = knew.iter().map(size::line).sum();
+            self.rumors.budget().spend(now.moment, size::GREETING + of_lines);
             let rumor = Rumor { lines: knew, ..Rumor::default() };
             self.transmit(from, 0, Body::Rumor(rumor));
         }
@@ -226,7 +227,8 @@ impl Gossiper {
     }
 
     fn send_ask(&mut self, now: Time, to: Offerer, lines: Vec<Line>) {
-        if !lines.is_empty() {
+        // What is not asked for now is asked for later.
+        if !lines.is_empty() && self.rumors.budget().allows_answer(now.moment) {
             let of_lines: usize = lines.iter().map(size::line).sum();
             self.rumors.budget().spend(now.moment, size::GREETING + of_lines);
             self.transmit(to.address, to.number, Body::Ask(lines));
@@ -294,7 +296,7 @@ impl Stop {
     }
 
     /// Whether interest is lost, after `count` that count.
-    fn is_reached(self, count: u32, rng: &mut crate::rng::Rng) -> bool {
+    fn is_reached(self, count: u32, rng: &mut Rng) -> bool {
         match self {
             Self::Counter(k) => count >= k,
             Self::Coin(k) => rng.chance(1, k as usize),

@@ -11,8 +11,8 @@ use expect_test::expect_file;
 use tidings_core::wire::{PROTOCOL_VERSION, Reader, WireError};
 use tidings_core::{
     Ack, Body, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Head, HeadLine, Heartbeat,
-    Instance, Introduction, Key, Line, Message, Namesake, News, NodeId, NodeName, Piece, Push, Refusal, Seal,
-    Sender, Span, Summary, Syn, Value, Version, WallClock, Window,
+    Instance, Introduction, Key, Line, Message, Namesake, News, NodeId, NodeName, Piece, Push, Refusal,
+    Rumor, Seal, Sender, Span, Summary, Syn, Value, Version, WallClock, Window,
 };
 
 const LIFE: u64 = 1_799_999_000_000;
@@ -130,6 +130,8 @@ fn bodies() -> Vec<(&'static str, Body)> {
         deltas: deltas.clone(),
         large: large.clone(),
     };
+    let rumor =
+        Rumor { evidence: some.clone(), lines: lines.clone(), deltas: deltas.clone(), wants_feedback: true };
     let (offset, checksum, bytes) = (900, 0xdead_beef, b"the middle".to_vec());
     let piece = Piece { line: line("ann", 300), total: 70_000, checksum, offset, bytes };
     vec![
@@ -141,6 +143,8 @@ fn bodies() -> Vec<(&'static str, Body)> {
         ("help", Body::Help(evidence())),
         ("report", Body::Report(acquittal())),
         ("push", Body::Push(push)),
+        ("rumor", Body::Rumor(rumor)),
+        ("ask", Body::Ask(lines.clone())),
         ("fetch", Body::Fetch(Fetch { lines, window })),
         ("fetch_pieces", Body::FetchPieces(FetchPieces { line: line("ann", 300), offset, count: 16 })),
         ("piece", Body::Piece(piece)),
@@ -175,9 +179,9 @@ fn picture(name: &str, bytes: &[u8]) -> String {
 }
 
 fn section(tag: u8) -> &'static str {
-    const NAMES: [&str; 15] = [
+    const NAMES: [&str; 16] = [
         "sender", "exchange", "summary", "heads", "lines", "window", "deltas", "clock", "others", "evidence",
-        "large", "much", "cookie", "pieces", "whose",
+        "large", "much", "cookie", "pieces", "whose", "feedback",
     ];
     NAMES[usize::from(tag) - 1]
 }
@@ -205,7 +209,7 @@ fn r43_golden_messages_of_a_later_release_are_understood() {
     for (name, message) in messages() {
         let mut bytes = seal.encode(&message);
         bytes[2] = PROTOCOL_VERSION + 1;
-        bytes.extend([16, 3, 1, 2, 3, 17, 0, 200, 1, 9]);
+        bytes.extend([17, 3, 1, 2, 3, 18, 0, 200, 1, 9]);
         seal.reseal(&mut bytes);
         assert_eq!(seal.decode(&bytes), Ok(message), "{name}");
     }

@@ -10,8 +10,8 @@ use tidings_core::wire::{Frames, WireError, frame};
 use tidings_core::{
     Ack, Body, Config, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Gossiper, Head,
     HeadLine, Heartbeat, Identity, Instance, Introduction, Key, Line, Message, Mode, Moment, Namesake, News,
-    NodeId, NodeName, Peer, Piece, Push, Refusal, Seal, Sender, Span, Summary, Syn, Time, Transmit, Value,
-    Version, WallClock, Window,
+    NodeId, NodeName, Peer, Piece, Push, Refusal, Rumor, Seal, Sender, Span, Summary, Syn, Time, Transmit,
+    Value, Version, WallClock, Window,
 };
 
 fn line() -> impl Strategy<Value = Line> {
@@ -120,6 +120,11 @@ fn message() -> impl Strategy<Value = Message> {
     let push = push.prop_map(|(s, (heads, evidence), lines, window, deltas, large)| {
         Body::Push(Push { summary: Summary(s), heads, evidence, lines, window, deltas, large })
     });
+    let rumor = (vec(evidence(), 0..3), lines(), vec(delta(), 0..4), any::<bool>());
+    let rumor = rumor.prop_map(|(evidence, lines, deltas, wants_feedback)| {
+        Body::Rumor(Rumor { evidence, lines, deltas, wants_feedback })
+    });
+    let rumors = prop_oneof![rumor, vec(line(), 1..9).prop_map(Body::Ask)];
     let fetch = (lines(), option::of(window()));
     let fetch = fetch.prop_map(|(lines, window)| Body::Fetch(Fetch { lines, window }));
     let fetch_pieces = (line(), any::<u32>(), any::<u32>());
@@ -141,7 +146,7 @@ fn message() -> impl Strategy<Value = Message> {
     let refusal = (any::<u64>(), vec(address(), 0..4))
         .prop_map(|(clock, others)| Body::Refusal(Refusal { clock: WallClock(clock), others }));
     let (help, report) = (evidence().prop_map(Body::Help), evidence().prop_map(Body::Report));
-    (sender, any::<u32>(), prop_oneof![syn, ack, ack2, push, refusal, help, report, streams, names])
+    (sender, any::<u32>(), prop_oneof![syn, ack, ack2, push, refusal, help, report, rumors, streams, names])
         .prop_map(|(sender, exchange, body)| Message { sender, exchange, body })
 }
 

@@ -15,6 +15,9 @@ pub(super) struct Rate {
     /// How many exchanges it began since all had come true.
     pub in_calm: u32,
     looked_at: Moment,
+    /// The rumors and requests of the present second.
+    second: Moment,
+    rumors: u32,
 }
 
 /// What a node may begin in an interval beside its rounds: suspects tried again, exchanges repeated, gaps repaired; see
@@ -22,6 +25,8 @@ pub(super) struct Rate {
 const BESIDE: u32 = 8 + 4 + 4;
 /// How many exchanges a node remembers, and streams that it opened, and that it serves.
 const EXCHANGES: usize = 256;
+/// How many rumors one turn may tell, whatever it leaves of the budget: to both sides on the ring, or to all neighbours.
+const TURN: u32 = 64;
 const FETCHING: usize = 4;
 const SERVING: usize = 16;
 
@@ -34,6 +39,9 @@ impl Checker {
         }
         self.look_at_heads(now, place, message);
         self.look_at_saved(now, place, node, message);
+        if matches!(message.body, Body::Rumor(_) | Body::Ask(_)) {
+            self.look_at_rumors(now, place, node);
+        }
         if matches!(message.body, Body::Syn(_) | Body::Push(_)) {
             let interval = node.config.interval;
             let rounds = u32::try_from(node.config.fanout).unwrap_or(u32::MAX) + 2;
@@ -48,6 +56,21 @@ impl Checker {
                 let what = format_args!("begins {begun} exchanges in an interval: {most} are allowed");
                 self.break_promise(Promise::B3, now, place, what);
             }
+        }
+    }
+
+    /// B3: rumors, and requests for what they offer, keep to their budget: half a second of it may be taken in advance.
+    fn look_at_rumors(&mut self, now: Moment, place: Place, node: &SimNode) {
+        let most = node.config.rumor_datagrams * 3 / 2 + TURN;
+        let rate = &mut self.view(place).rate;
+        if now.since(rate.second) >= Duration::from_secs(1) {
+            (rate.second, rate.rumors) = (now, 0);
+        }
+        rate.rumors += 1;
+        let told = rate.rumors;
+        if told > most {
+            let what = format_args!("tells and asks for {told} rumors in a second: {most} are allowed");
+            self.break_promise(Promise::B3, now, place, what);
         }
     }
 

@@ -1,6 +1,6 @@
 //! How soon newcomers are known, and know all: the full protocol.
 
-use tidings_core::{Config, Gossiper, Moment, Standing};
+use tidings_core::{Gossiper, Moment, Standing};
 
 use crate::lab::chance::{Chance, Odds};
 use crate::lab::crew::Lab;
@@ -78,9 +78,9 @@ fn newcomer(nodes: usize, chance: &mut Chance) -> Joined {
 }
 
 fn with_newcomer(nodes: usize, chance: &mut Chance) -> (Simulation, Vec<Place>, Place) {
-    let (mut sim, places) = protocol::cluster(nodes, &Config::new("lab"), chance);
+    let (mut sim, places) = protocol::cluster(nodes, &protocol::rounds_alone(), chance);
     let seed = places[chance.below(nodes)];
-    let newcomer = sim.start("newcomer", Config::new("lab"), &[seed]);
+    let newcomer = sim.start("newcomer", protocol::rounds_alone(), &[seed]);
     (sim, places, newcomer)
 }
 
@@ -104,7 +104,7 @@ fn together(lab: &Lab<'_>) -> Vec<Row> {
 fn all_at_once(nodes: usize, chance: &mut Chance) -> f64 {
     let mut sim = Simulation::new(chance.word());
     sim.network.latency = (INTERVAL / 10, INTERVAL / 10);
-    let start = |number: usize| sim.start(&format!("node-{number}"), Config::new("lab"), &[Place(0)]);
+    let start = |number: usize| sim.start(&format!("node-{number}"), protocol::rounds_alone(), &[Place(0)]);
     let places: Vec<Place> = (0..nodes).map(start).collect();
     let times = sim.until_each(&places, 120 * INTERVAL, |core| has_all(core, nodes));
     assert_eq!(times.len(), nodes, "all know all within 120 intervals");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_core::Config;
+use tidings_core::{Config, Mongering};
 
 use crate::lab::chance::Chance;
 use crate::lab::epidemic::Outcome;
@@ -10,6 +10,11 @@ use crate::{Place, Share, Simulation};
 
 /// One interval.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Nodes that gossip in rounds alone: what the models are of.
+pub(crate) fn rounds_alone() -> Config {
+    Config { mongering: Mongering::Off, ..Config::new("lab") }
+}
 
 /// A cluster that has known itself for a while, whose messages take a tenth of the interval.
 pub(crate) fn cluster(nodes: usize, config: &Config, chance: &mut Chance) -> (Simulation, Vec<Place>) {
@@ -26,7 +31,7 @@ pub(crate) fn cluster(nodes: usize, config: &Config, chance: &mut Chance) -> (Si
 /// # Panics
 /// If somebody does not have it after five minutes.
 pub(crate) fn spread(nodes: usize, fanout: usize, loss: Share, chance: &mut Chance) -> Outcome {
-    let (mut sim, places) = cluster(nodes, &Config { fanout, ..Config::new("lab") }, chance);
+    let (mut sim, places) = cluster(nodes, &Config { fanout, ..rounds_alone() }, chance);
     sim.network.loss = loss;
     let writer = places[chance.below(nodes)];
     let owner = sim.name(writer).clone();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_core::{Mode, Rng};
+use tidings_core::{Mode, Mongering, Rng, Stop};
 
 use crate::node::Disk;
 use crate::scenario::{Action, Scenario, Shape, Step, Streams};
@@ -67,6 +67,7 @@ fn cluster(rng: &mut Rng, seed: u64) -> Scenario {
         seeds: between(rng, 1, nodes.min(3)),
         shape,
         mode,
+        mongering: mongering(rng),
         interval,
         fanout: pick(rng, &[1, 1, 1, 2, 3]),
         datagram: pick(rng, &[1_200, 1_200, 1_200, 512, 1_400]),
@@ -78,6 +79,13 @@ fn cluster(rng: &mut Rng, seed: u64) -> Scenario {
         load: Duration::ZERO,
         steps: Vec::new(),
     }
+}
+
+fn mongering(rng: &mut Rng) -> Mongering {
+    let stop = pick(rng, &[Stop::Counter(1), Stop::Counter(3), Stop::Coin(2)]);
+    let random = Mongering::Random { partners: between(rng, 1, 3), feedback: rng.chance(1, 2), stop };
+    let ring = Mongering::Ring { eager: 0 };
+    pick(rng, &[ring, ring, ring, ring, Mongering::Ring { eager: 2 }, Mongering::Off, Mongering::Off, random])
 }
 
 /// A scenario that is being drawn.

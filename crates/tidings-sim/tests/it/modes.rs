@@ -1,6 +1,6 @@
 //! Which way news goes: push, pull, both, and a mixture.
 
-use tidings_core::{Config, Mode, Standing};
+use tidings_core::{Config, Mode, Mongering, Standing};
 use tidings_sim::{Counts, Place, Share, Simulation};
 
 use crate::{MINUTE, SECOND, config, knows_all, standing, text};
@@ -8,7 +8,7 @@ use crate::{MINUTE, SECOND, config, knows_all, standing, text};
 const MODES: [Mode; 3] = [Mode::PushPull, Mode::Push, Mode::Pull];
 
 fn with(mode: Mode) -> Config {
-    Config { mode, ..config() }
+    Config { mode, mongering: Mongering::Off, ..config() }
 }
 
 /// Two nodes that know and trust each other, of which the second begins something once a second, the first hardly ever.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tidings_core::{Body, EventKind, Head, Heartbeat, Message, Moment, News, Seal, Sender, Version};
+use tidings_core::{
+    Body, Config, EventKind, Head, Heartbeat, Message, Moment, Mongering, News, Seal, Sender, Version,
+};
 use tidings_sim::{Place, Simulation};
 
 use crate::{MINUTE, SECOND, config, knows_all};
@@ -27,9 +29,14 @@ fn star() -> Links {
 }
 
 fn start(seed: u64, links: &Links) -> (Simulation, Vec<Place>) {
+    start_with(seed, links, &config())
+}
+
+fn start_with(seed: u64, links: &Links, config: &Config) -> (Simulation, Vec<Place>) {
     let mut sim = Simulation::new(seed);
     sim.keep_trace();
-    let nodes: Vec<_> = (0..links.len()).map(|n| sim.start(&format!("node-{n}"), config(), &[])).collect();
+    let nodes: Vec<_> =
+        (0..links.len()).map(|n| sim.start(&format!("node-{n}"), config.clone(), &[])).collect();
     for (&node, near) in nodes.iter().zip(links) {
         sim.neighbours(node, &near.iter().map(|&n| nodes[n]).collect::<Vec<_>>());
     }
@@ -101,7 +108,8 @@ fn news_travels_in_about_as_many_rounds_as_there_are_links() {
     {
         let mut sum = 0.0;
         for seed in 0..40 {
-            let (mut sim, nodes) = start(1_000 + seed, &links);
+            let by_rounds = Config { mongering: Mongering::Off, ..config() };
+            let (mut sim, nodes) = start_with(1_000 + seed, &links, &by_rounds);
             sim.until(10 * MINUTE, |sim| knows_all(sim, &nodes)).expect("all know all");
             sim.run(MINUTE + u32::try_from(seed).unwrap() * SECOND / 40);
             sim.set(nodes[from], "color", "green");

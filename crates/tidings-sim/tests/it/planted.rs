@@ -76,5 +76,6 @@ each_is_found! {
     b1_memory: RecentUnbounded is B1;
     b2_size: Oversized is B2;
     b3_rate: Obstinate is B3;
+    b3_rumors: Spendthrift is B3;
     b5_queues: ExchangesKept is B5;
 }

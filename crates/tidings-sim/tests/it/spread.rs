@@ -1,8 +1,8 @@
-//! How fast one write reaches everybody, against theory: reference figures for unsynchronised timers, push-pull.
+//! How fast one write reaches everybody by rounds alone, against theory: reference figures for unsynchronised timers, push-pull.
 
 use std::time::Duration;
 
-use tidings_core::Config;
+use tidings_core::{Config, Mongering};
 use tidings_sim::Simulation;
 
 use crate::{MINUTE, SECOND};
@@ -13,7 +13,8 @@ fn mean_spread(fanout: usize, runs: u64) -> (f64, f64) {
     for seed in 0..runs {
         let mut sim = Simulation::new(seed);
         sim.network.latency = (SECOND / 10, SECOND / 10);
-        let nodes = sim.start_warm(100, &Config { fanout, ..Config::new("spread") });
+        let nodes =
+            sim.start_warm(100, &Config { fanout, mongering: Mongering::Off, ..Config::new("spread") });
         sim.run(Duration::from_secs(2));
         let writer = nodes[usize::try_from(seed).unwrap() % nodes.len()];
         let owner = sim.name(writer).clone();

@@ -109,6 +109,9 @@ fn builder(config: &AgentConfig) -> Result<Builder, Failure> {
         .mode(config.mode)
         .interval(config.interval)
         .fanout(config.fanout)
+        .mongering(config.rumors)
+        .hold(config.hold)
+        .rumor_budget(config.rumor_datagrams, config.rumor_bytes)
         .patience(config.patience)
         .datagram(config.datagram)
         .limits(config.max_keys, config.max_bytes);

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidings::Mode;
+use tidings::{Mode, Mongering};
 
 use crate::cli::{ConfigCommand, Print};
 use crate::failure::{Exit, Failure};
@@ -33,6 +33,10 @@ pub(crate) struct AgentConfig {
     pub(crate) interval: Duration,
     pub(crate) mode: Mode,
     pub(crate) fanout: usize,
+    pub(crate) rumors: Mongering,
+    pub(crate) hold: Duration,
+    pub(crate) rumor_datagrams: u32,
+    pub(crate) rumor_bytes: u32,
     pub(crate) patience: u32,
     pub(crate) datagram: usize,
     pub(crate) max_keys: usize,
@@ -55,6 +59,10 @@ impl Default for AgentConfig {
             interval: Duration::from_secs(1),
             mode: Mode::default(),
             fanout: 1,
+            rumors: Mongering::default(),
+            hold: Duration::from_millis(20),
+            rumor_datagrams: 128,
+            rumor_bytes: 64 << 10,
             patience: 2,
             datagram: 1_200,
             max_keys: 16_384,

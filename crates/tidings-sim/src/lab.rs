@@ -20,6 +20,7 @@ mod row;
 mod spread;
 mod theory;
 
+mod mongering;
 mod rumors;
 
 mod scuttlebutt;

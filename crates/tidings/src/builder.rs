@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tidings_core::{Config, Gossiper, Identity, Mode, NodeName, Seal};
+use tidings_core::{Config, Gossiper, Identity, Mode, Mongering, NodeName, Seal};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -108,6 +108,29 @@ impl Builder {
     #[must_use]
     pub fn fanout(mut self, fanout: usize) -> Self {
         self.config.fanout = fanout;
+        self
+    }
+
+    /// How what is new spreads at once, beside the rounds: it is offered along the ring of ids by default. Nodes of one
+    /// cluster may differ in it.
+    #[must_use]
+    pub fn mongering(mut self, mongering: Mongering) -> Self {
+        self.config.mongering = mongering;
+        self
+    }
+
+    /// How long this node's own news waits for more of it before it spreads at once: 20 ms by default.
+    #[must_use]
+    pub fn hold(mut self, hold: Duration) -> Self {
+        self.config.hold = hold;
+        self
+    }
+
+    /// How many datagrams and bytes rumors may send in a second: 128 and 64 KiB by default. Where there is more to say, it
+    /// waits, or is left to the rounds.
+    #[must_use]
+    pub fn rumor_budget(mut self, datagrams: u32, bytes: u32) -> Self {
+        (self.config.rumor_datagrams, self.config.rumor_bytes) = (datagrams, bytes);
         self
     }
 

@@ -148,6 +148,50 @@ pub(super) const SETTINGS: &[Setting] = &[
         show: |config| json!(config.fanout),
     },
     Setting {
+        key: "rumors",
+        form: "HOW",
+        help: "How what is new spreads at once, beside the rounds: ring (offered along the ring of ids), ring+N (and sent \
+               unasked to N of those), off, or at random as blind-counter-3 or feedback-coin-2x4",
+        accepts: "off, ring, ring+EAGER, or (blind|feedback)-(counter|coin)-K, with xPARTNERS after it",
+        many: false,
+        take: |config, given| put(&mut config.rumors, given.as_str()?.parse().ok()?),
+        show: |config| json!(config.rumors.to_string()),
+    },
+    Setting {
+        key: "hold",
+        form: "DURATION",
+        help: "How long the node's own news waits for more of it before it spreads at once",
+        accepts: "a duration as 20ms or 1s, up to 1h",
+        many: false,
+        take: |config, given| {
+            let longest = Duration::from_secs(3_600);
+            put(&mut config.hold, within(duration(given)?, Duration::ZERO, longest)?)
+        },
+        show: |config| json!(humantime::format_duration(config.hold).to_string()),
+    },
+    Setting {
+        key: "rumor_datagrams",
+        form: "NUMBER",
+        help: "How many datagrams rumors may send in a second; what is more waits, or is left to the rounds",
+        accepts: "a number from 1 to 1048576",
+        many: false,
+        take: |config, given| {
+            put(&mut config.rumor_datagrams, within(u32::try_from(number(given)?).ok()?, 1, 1 << 20)?)
+        },
+        show: |config| json!(config.rumor_datagrams),
+    },
+    Setting {
+        key: "rumor_bytes",
+        form: "SIZE",
+        help: "How many bytes rumors may send in a second",
+        accepts: "a size as 64KiB, from 1KiB to 1GiB",
+        many: false,
+        take: |config, given| {
+            put(&mut config.rumor_bytes, within(u32::try_from(size(given)?).ok()?, 1 << 10, 1 << 30)?)
+        },
+        show: |config| json!(show_size(config.rumor_bytes as usize)),
+    },
+    Setting {
         key: "patience",
         form: "NUMBER",
         help: "For how many intervals a node that does not answer is given time: a shorter stall convicts nobody",
@@ -269,12 +313,16 @@ mod tests {
         let number: Write = |n| json!(n);
         let bytes: Write = |n| json!(format!("{n}B"));
         let interval: Change = |builder, n| builder.interval(Duration::from_millis(n as u64));
+        let datagrams: Change = |builder, n| builder.rumor_budget(u32::try_from(n).unwrap(), 1 << 10);
+        let rumor_bytes: Change = |builder, n| builder.rumor_budget(1, u32::try_from(n).unwrap());
         let max_keys: Change = |builder, n| builder.limits(n, 1);
         let max_bytes: Change = |builder, n| builder.limits(1, n);
         for (key, least, most, write, change) in [
             ("interval", 10, 3_600_000, millis, interval),
             ("fanout", 1, 32, number, Builder::fanout as Change),
             ("datagram", 512, 65_507, bytes, Builder::datagram as Change),
+            ("rumor_datagrams", 1, 1 << 20, number, datagrams),
+            ("rumor_bytes", 1 << 10, 1 << 30, bytes, rumor_bytes),
             ("max_keys", 1, 1 << 24, number, max_keys),
             ("max_bytes", 1, 1 << 32, bytes, max_bytes),
         ] {

@@ -164,15 +164,8 @@ fn measure(args: &LabArgs, experiments: &[Experiment], asked: &Spread) -> Result
     let lab = Lab { seed: args.seed_number, runs, progress: &progress, ..Lab::default() };
     let mut all = Vec::new();
     for &experiment in experiments {
-        let findings = match experiment {
-            Experiment::Spread => lab.spread(asked),
-            Experiment::Rumors
-            | Experiment::Staleness
-            | Experiment::Digest
-            | Experiment::Detect
-            | Experiment::Heal
-            | Experiment::Join => lab.run(experiment),
-        };
+        let is_spread = experiment == Experiment::Spread;
+        let findings = if is_spread { lab.spread(asked) } else { lab.run(experiment) };
         bar.suspend(|| show(args.print.output, &findings))?;
         all.push(findings);
     }

@@ -89,6 +89,10 @@ fn every_setting_can_be_given_by_every_layer() {
         ("interval", "250ms"),
         ("mode", "pull"),
         ("fanout", "5"),
+        ("rumors", "blind-coin-2x3"),
+        ("hold", "5ms"),
+        ("rumor_datagrams", "7"),
+        ("rumor_bytes", "8KiB"),
         ("patience", "3"),
         ("datagram", "1400B"),
         ("max_keys", "6"),
@@ -119,7 +123,7 @@ fn by_each_layer(values: &[(&str, &str)]) -> [(&'static str, Done); 3] {
         variables.push((format!("TIDINGS_{}", key.to_uppercase()), value.to_owned()));
         file += &match key {
             "seed" | "neighbour" => format!("{key} = [\"{value}\"]\n"),
-            "fanout" | "patience" | "max_keys" => format!("{key} = {value}\n"),
+            "fanout" | "patience" | "max_keys" | "rumor_datagrams" => format!("{key} = {value}\n"),
             _ => format!("{key} = \"{value}\"\n"),
         };
     }
@@ -136,22 +140,26 @@ fn by_each_layer(values: &[(&str, &str)]) -> [(&'static str, Done); 3] {
 fn the_table_shows_where_each_value_comes_from() {
     let done = show(&["--name", "api-1"], &[("TIDINGS_SEED", "a:1,b:2")]);
     expect_test::expect![[r#"
-        KEY        VALUE           FROM
-        name       api-1           flag --name
-        listen     127.0.0.1:8434  default
-        advertise  -               default
-        seed       a:1,b:2         environment TIDINGS_SEED
-        neighbour  -               default
-        api        127.0.0.1:8435  default
-        cluster    tidings         default
-        data_dir   -               default
-        interval   1s              default
-        mode       push-pull       default
-        fanout     1               default
-        patience   2               default
-        datagram   1200B           default
-        max_keys   16384           default
-        max_bytes  8MiB            default
+        KEY              VALUE           FROM
+        name             api-1           flag --name
+        listen           127.0.0.1:8434  default
+        advertise        -               default
+        seed             a:1,b:2         environment TIDINGS_SEED
+        neighbour        -               default
+        api              127.0.0.1:8435  default
+        cluster          tidings         default
+        data_dir         -               default
+        interval         1s              default
+        mode             push-pull       default
+        fanout           1               default
+        rumors           ring            default
+        hold             20ms            default
+        rumor_datagrams  128             default
+        rumor_bytes      64KiB           default
+        patience         2               default
+        datagram         1200B           default
+        max_keys         16384           default
+        max_bytes        8MiB            default
     "#]]
     .assert_eq(&done.out);
     let lines = show(&["--name", "api-1", "-o", "jsonl"], &[]).out;
@@ -197,7 +205,11 @@ fn an_unknown_variable_is_warned_about() {
     );
     let known = show(&["--name", "a"], &[("TIDINGS_API", "http://127.0.0.1:1"), ("TIDINGS_LOG", "info")]);
     assert_eq!((known.code, known.err.as_str()), (Some(0), ""));
-    assert!(known.out.contains("api        127.0.0.1:1     environment TIDINGS_API\n"), "{}", known.out);
+    assert!(
+        known.out.contains("api              127.0.0.1:1     environment TIDINGS_API\n"),
+        "{}",
+        known.out
+    );
 }
 
 #[test]
@@ -210,6 +222,7 @@ fn a_wrong_value_is_told_with_its_place_and_what_is_accepted() {
     for (variable, value, fact, fix) in [
         ("TIDINGS_INTERVAL", "5", "interval can't be \"5\"", "a duration as 500ms, 1s or 2m"),
         ("TIDINGS_FANOUT", "99", "fanout can't be \"99\"", "a number from 1 to 32"),
+        ("TIDINGS_RUMORS", "loud", "rumors can't be \"loud\"", "off, ring, ring+EAGER"),
         ("TIDINGS_MODE", "both", "mode can't be \"both\"", "push, pull or push-pull"),
         ("TIDINGS_NEIGHBOUR", "a", "neighbour can't be \"a\"", "a list of HOST:PORT"),
         ("TIDINGS_SEED", "a:1,b", "seed can't be \"a:1,b\"", "a list of HOST:PORT"),
@@ -238,7 +251,7 @@ fn a_missing_name_is_told_with_the_ways_to_give_it() {
     assert!(done.err.ends_with(fix), "{}", done.err);
     let shown = run(&["config", "show"]);
     shown.failed(2, fix);
-    assert!(shown.out.contains("name       -               default\n"), "{}", shown.out);
+    assert!(shown.out.contains("name             -               default\n"), "{}", shown.out);
 }
 
 #[test]

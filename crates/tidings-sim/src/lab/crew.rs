@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::lab::chance::Chance;
 use crate::lab::experiment::Experiment;
 use crate::lab::row::Findings;
-use crate::lab::{detect, digest, heal, join, rumors, spread, staleness};
+use crate::lab::{detect, digest, heal, join, mongering, rumors, spread, staleness};
 
 /// How to experiment.
 #[derive(Clone, Copy)]
@@ -56,6 +56,7 @@ impl Lab<'_> {
         match experiment {
             Experiment::Spread => self.spread(&spread::Spread::default()),
             Experiment::Rumors => rumors::run(self),
+            Experiment::Mongering => mongering::run(self),
             Experiment::Staleness => staleness::run(self),
             Experiment::Digest => digest::run(self),
             Experiment::Detect => detect::run(self),

@@ -27,7 +27,8 @@ const BURST: Duration = Duration::from_millis(250);
 pub(crate) struct Rumors {
     hot: BTreeMap<NodeId, Hot>,
     wanted: BTreeMap<NodeId, Wanted>,
-    /// When what is hot is told next.
+    /// When something was told last, and when what is hot is told next.
+    pub told: Moment,
     pub due: Moment,
     budget: Budget,
 }
@@ -69,7 +70,13 @@ pub(crate) struct Offerer {
 impl Rumors {
     pub(crate) fn new(config: &Config) -> Self {
         let budget = Budget::new(config.rumor_datagrams, config.rumor_bytes);
-        Self { hot: BTreeMap::new(), wanted: BTreeMap::new(), due: Moment::NEVER, budget }
+        Self {
+            hot: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            told: Moment::default(),
+            due: Moment::NEVER,
+            budget,
+        }
     }
 
     /// There is news of `id`, from version `since` on, to be told by `due`; `from` has it.

@@ -1,11 +1,11 @@
-//! How long one write takes to reach everybody: `spread [NODES] [FANOUT] [RUNS]`, by default 100 1 200.
+//! How long one write takes to reach everybody by rounds alone: `spread [NODES] [FANOUT] [RUNS]`, by default 100 1 200.
 //!
 //! One-way latency is a tenth of the interval. Prints intervals (T) until the last node has it, and how many copies of
 //! the value each node received on average.
 
 use std::time::Duration;
 
-use tidings_core::Config;
+use tidings_core::{Config, Mongering};
 use tidings_sim::Simulation;
 
 fn main() {
@@ -32,7 +32,8 @@ fn main() {
 fn spread(nodes: usize, fanout: usize, seed: usize) -> (f64, f64) {
     let mut sim = Simulation::new(seed as u64);
     sim.network.latency = (Duration::from_millis(100), Duration::from_millis(100));
-    let places = sim.start_warm(nodes, &Config { fanout, ..Config::new("spread") });
+    let config = Config { fanout, mongering: Mongering::Off, ..Config::new("spread") };
+    let places = sim.start_warm(nodes, &config);
     sim.run(Duration::from_secs(25));
     let before = sim.counts().entries;
     let writer = places[seed % nodes];

@@ -41,9 +41,19 @@ impl Gossiper {
             return;
         }
         let since = if before.generation == line.generation { before.max } else { Version(0) };
-        let wait = if is_own { self.config.hold } else { random_part(&mut self.rng, RELAY) };
-        let times = (now.moment, now.moment + wait);
+        let relay = self.relay();
+        let wait = if is_own { self.config.hold } else { random_part(&mut self.rng, relay) };
+        let due = (now.moment + wait).max(self.rumors.told + relay);
+        let times = (now.moment, due);
         self.rumors.heat(line.id, since, Some(from).filter(|_| !is_own), times);
+    }
+
+    /// How long relays wait for more to tell. Demers' cycles are as long for everybody.
+    fn relay(&self) -> Duration {
+        match self.config.mongering {
+            Mongering::Random { .. } => self.config.hold.max(RELAY),
+            Mongering::Ring { .. } | Mongering::Off => RELAY,
+        }
     }
 
     /// Tells what is hot, and asks again for what was offered and did not come, if it is time.
@@ -58,7 +68,7 @@ impl Gossiper {
             self.rumors.expire(now.moment - HOT * self.config.interval);
             return;
         }
-        self.rumors.due = now.moment + self.config.hold.max(RELAY);
+        (self.rumors.told, self.rumors.due) = (now.moment, now.moment + self.config.hold.max(RELAY));
         match self.config.mongering {
             Mongering::Off => {}
             Mongering::Ring { eager } => self.offer_along_the_ring(now, eager),

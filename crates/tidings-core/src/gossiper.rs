@@ -1,5 +1,6 @@
 //! The machine: what the world tells it, what it tells the world, and the steps of a round.
 
+mod alarm;
 mod answer;
 mod hear;
 mod help;
@@ -36,6 +37,7 @@ use crate::stream::Streams;
 use crate::time::{Moment, Time};
 use crate::version::{Generation, Heartbeat, Version};
 
+use alarm::Alarms;
 pub use inspect::Load;
 
 /// Who a node is when it starts.
@@ -64,6 +66,7 @@ pub struct Gossiper {
     /// The nodes that answered somebody after there was grave evidence against them: when, and since which round it is
     /// told.
     acquitted: BTreeMap<NodeId, (Moment, u64)>,
+    alarms: Alarms,
     contacts: Contacts,
     proofs: Proofs,
     streams: Streams,
@@ -148,6 +151,7 @@ impl Gossiper {
             suspects: BTreeSet::new(),
             accused: BTreeSet::new(),
             acquitted: BTreeMap::new(),
+            alarms: Alarms::default(),
             contacts: Contacts::default(),
             proofs: Proofs::new(&mut rng, config.max_nodes, config.interval),
             streams: Streams::new(&config),
@@ -192,6 +196,7 @@ impl Gossiper {
         self.fail_exchanges(now);
         self.convict(now);
         self.retry_suspects(now);
+        self.give_alarms(now);
         if now.moment >= self.clock.next {
             self.begin_slot(now);
         }
@@ -354,7 +359,7 @@ impl Gossiper {
         let retry = self.accused.iter().filter_map(|&id| self.retry_of(id)).min();
         let end = self.farewell.as_ref().map(|farewell| farewell.until);
         let streams = self.streams.next_deadline();
-        let others = [self.exchanges.next_failure(), retry, disk, end, streams];
+        let others = [self.exchanges.next_failure(), retry, self.alarms.due(), disk, end, streams];
         others.into_iter().flatten().fold(self.clock.next, Moment::min)
     }
 

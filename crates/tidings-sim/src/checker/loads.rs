@@ -20,6 +20,8 @@ pub(super) struct Rate {
 /// What a node may begin in an interval beside its rounds: suspects tried again, exchanges repeated, gaps repaired; see
 /// PROTOCOL.md. Two rounds may lie in one interval of ours.
 const BESIDE: u32 = 8 + 4 + 4;
+/// How often it gives alarms in an interval of its own; each goes to eight, or to as many as the nodes' number has bits.
+const ALARMS: u32 = 10;
 /// How many exchanges a node remembers, and streams that it opened, and that it serves.
 const EXCHANGES: usize = 256;
 const FETCHING: usize = 4;
@@ -37,13 +39,14 @@ impl Checker {
         if matches!(message.body, Body::Syn(_) | Body::Push(_)) {
             let interval = node.config.interval;
             let rounds = u32::try_from(node.config.fanout).unwrap_or(u32::MAX) + 2;
+            let alarms = ALARMS * (usize::BITS - self.views.len().leading_zeros()).max(8);
             let rate = &mut self.view(place).rate;
             rate.in_calm += 1;
             if now.since(rate.since) >= interval {
                 (rate.since, rate.begun) = (now, 0);
             }
             rate.begun += 1;
-            let (begun, most) = (rate.begun, 2 * (rounds + BESIDE));
+            let (begun, most) = (rate.begun, 2 * (rounds + BESIDE + alarms));
             if begun > most {
                 let what = format_args!("begins {begun} exchanges in an interval: {most} are allowed");
                 self.break_promise(Promise::B3, now, place, what);

@@ -63,8 +63,8 @@ pub struct Gossiper {
     /// The live nodes that did not answer this node, and all nodes that there is evidence against, also others'.
     suspects: BTreeSet<NodeId>,
     accused: BTreeSet<NodeId>,
-    /// The nodes that answered somebody after there was grave evidence against them: when, and since which round it is
-    /// told.
+    /// The nodes that others may take for dead, and that run: which answered somebody after there was grave evidence against
+    /// them, or are back. When they were last heard of, and since which round it is told.
     acquitted: BTreeMap<NodeId, (Moment, u64)>,
     alarms: Alarms,
     contacts: Contacts,
@@ -97,6 +97,8 @@ struct Clock {
     /// authored before it ended.
     hold_until: Moment,
     resumed: Moment,
+    /// Until when this node learns of most of the cluster.
+    learns_until: Moment,
     /// The smoothed time of an exchange from SYN to ACK.
     round_trip: Option<Duration>,
     /// How many more suspects may be tried again in this round, and how often an exchange that brought something and
@@ -163,6 +165,7 @@ impl Gossiper {
                 phase: Some(random_part(&mut rng, config.interval)),
                 hold_until: now.moment,
                 resumed: now.moment,
+                learns_until: now.moment,
                 round_trip: None,
                 retries: RETRIES,
                 repeats: REPEATS,

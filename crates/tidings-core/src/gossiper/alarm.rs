@@ -18,6 +18,9 @@ use crate::wire::size;
 /// How often alarms are given in an interval at most: what comes in between waits for the next one, and goes with it.
 const OFTEN: u32 = 10;
 
+/// From so many untold cases on, returns are none.
+const MANY: usize = 32;
+
 /// The cases that everybody is to be told of at once, and when that may be done next.
 #[derive(Debug, Default)]
 pub(super) struct Alarms {
@@ -58,6 +61,15 @@ impl Gossiper {
     pub(super) fn give_all_clear(&mut self, now: Time, id: NodeId, at: Moment, suspicion: &Suspicion) {
         if suspicion.told > Told::Nothing {
             self.acquitted.insert(id, (at, self.cluster.round()));
+            self.tell_all(now, id);
+        }
+    }
+
+    /// `id` is back: others may not have heard that. Where very many are, it is no case for alarms: exchanges tell of them first.
+    pub(super) fn tell_of_return(&mut self, now: Time, id: NodeId) {
+        let heard = self.cluster.endpoint(id).map_or(now.moment, |endpoint| endpoint.pulse.quiet_since);
+        self.acquitted.insert(id, (heard, self.cluster.round()));
+        if self.alarms.untold.len() < MANY {
             self.tell_all(now, id);
         }
     }

@@ -120,7 +120,15 @@ impl Gossiper {
         if forgiven && self.cluster.enter(id, Standing::Live) {
             self.look_again(id);
             self.say(now, id, EventKind::Live);
+            self.tell_of_return(now, id);
         }
+    }
+
+    /// Most of the cluster is unknown here, and on its way. How old heads are is of its size, so for a while silence says
+    /// nothing.
+    pub(super) fn expect_much(&mut self, now: Time) {
+        self.clock.learns_until = now.moment + 2 * self.config.interval;
+        self.clock.hold_until = self.clock.hold_until.max(self.clock.learns_until);
     }
 
     /// A node of which nothing is believed yet: live, unless the sign of life it came with is stale.
@@ -129,7 +137,7 @@ impl Gossiper {
             return;
         }
         let phi = self.silence(id, now.moment);
-        if phi < self.config.threshold {
+        if phi < self.config.threshold || now.moment < self.clock.learns_until {
             self.cluster.enter(id, Standing::Live);
             self.look_again(id);
             self.say(now, id, EventKind::Live);

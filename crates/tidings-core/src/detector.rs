@@ -133,11 +133,24 @@ impl Odds {
         Self { answered: 3.0, failed: 2.0 }
     }
 
-    /// An attempt was answered, after `failed` others on the same node were not.
-    pub(crate) fn observe(&mut self, failed: u32) {
+    /// An attempt was answered.
+    pub(crate) fn answered(&mut self) {
+        self.fade();
+        self.answered += 1.0;
+    }
+
+    /// So many attempts were not, on a node that turns out to be well.
+    pub(crate) fn failed(&mut self, count: u32) {
+        for _ in 0..count {
+            self.fade();
+            self.failed += 1.0;
+        }
+    }
+
+    fn fade(&mut self) {
         const FADING: f64 = 0.995;
-        self.answered = self.answered * FADING + 1.0;
-        self.failed = self.failed * FADING + f64::from(failed);
+        self.answered *= FADING;
+        self.failed *= FADING;
     }
 
     /// q: the share of attempts that fail on nodes which turn out to be well.
@@ -211,12 +224,11 @@ mod tests {
     fn a_failure_weighs_less_where_failures_are_common() {
         let mut odds = Odds::new();
         assert!((odds.weight() - 0.398).abs() < 0.01);
-        for _ in 0..10_000 {
-            odds.observe(0);
-        }
+        (0..10_000).for_each(|_| odds.answered());
         assert!((odds.weight() - 2.0).abs() < 0.001);
         for _ in 0..10_000 {
-            odds.observe(1);
+            odds.answered();
+            odds.failed(1);
         }
         assert!((odds.weight() - 0.301).abs() < 0.01);
     }

@@ -31,6 +31,18 @@ pub(crate) struct Suspicion {
     pub awaited: BTreeSet<NodeId>,
     /// Those who asked this node for help.
     pub askers: BTreeSet<NodeId>,
+    /// What everybody was told of it so far.
+    pub told: Told,
+}
+
+/// How much of a case everybody was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Told {
+    Nothing,
+    /// That it is grave: whoever hears from the node can say so in time.
+    Alarm,
+    /// That the patience is over.
+    Verdict,
 }
 
 /// How many accusers are remembered: more than it takes.
@@ -51,6 +63,7 @@ impl Suspicion {
             helpers: BTreeSet::new(),
             awaited: BTreeSet::new(),
             askers: BTreeSet::new(),
+            told: Told::Nothing,
         }
     }
 

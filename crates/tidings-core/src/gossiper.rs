@@ -1,5 +1,6 @@
 //! The machine: what the world tells it, what it tells the world, and the steps of a round.
 
+mod alarm;
 mod answer;
 mod hear;
 mod help;
@@ -38,6 +39,7 @@ use crate::stream::Streams;
 use crate::time::{Moment, Time};
 use crate::version::{Generation, Heartbeat, Version};
 
+use alarm::Alarms;
 pub use inspect::Load;
 
 /// Who a node is when it starts.
@@ -63,9 +65,10 @@ pub struct Gossiper {
     /// The live nodes that did not answer this node, and all nodes that there is evidence against, also others'.
     suspects: BTreeSet<NodeId>,
     accused: BTreeSet<NodeId>,
-    /// The nodes that answered somebody after there was grave evidence against them: when, and since which round it is
-    /// told.
+    /// The nodes that others may take for dead, and that run: which answered somebody after there was grave evidence against
+    /// them, or are back. When they were last heard of, and since which round it is told.
     acquitted: BTreeMap<NodeId, (Moment, u64)>,
+    alarms: Alarms,
     contacts: Contacts,
     rumors: Rumors,
     proofs: Proofs,
@@ -99,6 +102,8 @@ struct Clock {
     /// authored before it ended.
     hold_until: Moment,
     resumed: Moment,
+    /// Until when this node learns of most of the cluster.
+    learns_until: Moment,
     /// The smoothed time of an exchange from SYN to ACK.
     round_trip: Option<Duration>,
     /// How many more suspects may be tried again in this round, and how often an exchange that brought something and
@@ -153,6 +158,7 @@ impl Gossiper {
             suspects: BTreeSet::new(),
             accused: BTreeSet::new(),
             acquitted: BTreeMap::new(),
+            alarms: Alarms::default(),
             contacts: Contacts::default(),
             rumors: Rumors::new(&config),
             proofs: Proofs::new(&mut rng, config.max_nodes, config.interval),
@@ -165,6 +171,7 @@ impl Gossiper {
                 phase: Some(random_part(&mut rng, config.interval)),
                 hold_until: now.moment,
                 resumed: now.moment,
+                learns_until: now.moment,
                 round_trip: None,
                 retries: RETRIES,
                 repeats: REPEATS,
@@ -199,6 +206,7 @@ impl Gossiper {
         self.fail_exchanges(now);
         self.convict(now);
         self.retry_suspects(now);
+        self.give_alarms(now);
         self.spread_rumors(now);
         if now.moment >= self.clock.next {
             self.begin_slot(now);
@@ -362,7 +370,7 @@ impl Gossiper {
         let retry = self.accused.iter().filter_map(|&id| self.retry_of(id)).min();
         let end = self.farewell.as_ref().map(|farewell| farewell.until);
         let streams = self.streams.next_deadline();
-        let others = [self.exchanges.next_failure(), retry, disk, end, streams];
+        let others = [self.exchanges.next_failure(), retry, self.alarms.due(), disk, end, streams];
         others.into_iter().flatten().fold(self.clock.next.min(self.rumors_due()), Moment::min)
     }
 

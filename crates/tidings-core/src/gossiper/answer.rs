@@ -281,6 +281,9 @@ impl Gossiper {
         if self.config.mode == Mode::PushPull && news != News::default() {
             self.transmit(from, number, Body::Ack2(news));
         }
+        if ack.has_much {
+            self.expect_much(now);
+        }
         self.apply(now, sender.id, &ack.deltas);
         for line in ack.lines.iter().chain([&line_of(sender)]) {
             self.ask_later(line);

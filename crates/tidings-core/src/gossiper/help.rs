@@ -12,9 +12,10 @@ use crate::snapshot::Standing;
 use crate::time::{Moment, Time};
 
 /// How many are asked for help.
-const HELPERS: usize = 8;
-/// After how many failed attempts.
-const ALARMING: u32 = 2;
+pub(super) const HELPERS: usize = 8;
+/// From which phi of this node's own attempts on: after one failure where hardly any do fail, after three where a quarter
+/// of all messages is lost.
+const ALARMING: f64 = 1.0;
 /// How many cases a SYN or an ACK tells of.
 const TOLD: usize = 2;
 /// For how many rounds evidence is kept to which nothing is added.
@@ -23,10 +24,12 @@ const KEPT: u32 = 10;
 impl Gossiper {
     /// Asks some nodes to try `id`, once attempts of this node's own failed; whoever did not answer, again.
     pub(super) fn call_for_help(&mut self, now: Time, id: NodeId) {
-        if self.suspicion(id).is_none_or(|suspicion| suspicion.failed < ALARMING) {
+        let weight = self.odds.weight();
+        let own = |suspicion: &Suspicion| f64::from(suspicion.failed) * weight;
+        let Some(suspicion) = self.suspicion(id).filter(|suspicion| own(suspicion) >= ALARMING) else {
             return;
-        }
-        let first_call = self.suspicion(id).is_some_and(|suspicion| suspicion.failed == ALARMING);
+        };
+        let first_call = suspicion.helpers.is_empty();
         let fresh = if first_call { self.helpers(id) } else { BTreeSet::new() };
         let Some(suspicion) = self.pulse_mut(id).and_then(|pulse| pulse.suspicion.as_mut()) else { return };
         suspicion.awaited.extend(&fresh);
@@ -115,13 +118,22 @@ impl Gossiper {
         if !evidence.accusers.is_empty() {
             return self.hear_evidence(now, sender.id, &[evidence]);
         }
-        self.acquit(now, id, now.moment - evidence.since);
+        self.acquit_by_hearsay(now, id, now.moment - evidence.since);
     }
 
     /// Tells those who were asked for help with `id` that it ran at `at`: what they gathered before that is void.
     pub(super) fn tell_helpers(&mut self, now: Time, id: NodeId, at: Moment, suspicion: &Suspicion) {
         for helper in &suspicion.helpers {
             self.report(now, *helper, id, Vec::new(), now.moment.since(at));
+        }
+    }
+
+    /// Somebody says that `id` answered at `answered`. Each that passes this on adds how long it was on its way, so that word
+    /// of the dead would grow younger for ever: whoever runs has a new head soon after.
+    fn acquit_by_hearsay(&mut self, now: Time, id: NodeId, answered: Moment) {
+        if let Some(endpoint) = self.cluster.endpoint(id) {
+            let latest = endpoint.authored + self.config.interval * 3 / 2;
+            self.acquit(now, id, answered.min(latest));
         }
     }
 
@@ -133,19 +145,15 @@ impl Gossiper {
         if flaw!(LoneAccuser) {
             return;
         }
-        let grave = self.is_grave(id);
-        let Some(pulse) = self.pulse_mut(id) else { return };
-        let Some(suspicion) = pulse.suspicion.take_if(|suspicion| suspicion.first <= answered) else {
-            return;
-        };
-        self.sign_of_life(now, id, answered, Some(suspicion));
-        if grave {
-            self.acquitted.insert(id, (answered, self.cluster.round()));
+        // What is said later, and rests on attempts from before that, says nothing any more.
+        let refuted = self.pulse_mut(id).and_then(|pulse| pulse.refresh(answered));
+        if refuted.is_some() {
+            self.sign_of_life(now, id, answered, refuted);
         }
     }
 
     /// Whether what is known against `id` is enough to tell everybody: beyond half the threshold.
-    fn is_grave(&self, id: NodeId) -> bool {
+    pub(super) fn is_grave(&self, id: NodeId) -> bool {
         let sum = self.suspicion(id).map_or(0.0, |suspicion| suspicion.sum(self.odds.weight(), self.cap(id)));
         sum >= self.threshold(id) / 2.0
     }
@@ -155,37 +163,51 @@ impl Gossiper {
         if self.cluster.standing(from) != Some(Standing::Live) {
             return evidence.iter().for_each(|_| self.drop_for("stranger"));
         }
-        for Evidence { head, since, until, accusers } in evidence {
+        // What refutes comes first, so that nobody is convicted for a moment.
+        let (cases, refutations): (Vec<_>, Vec<_>) =
+            evidence.iter().partition(|evidence| !evidence.accusers.is_empty());
+        for Evidence { head, since, .. } in refutations {
             self.hear_heads(now, std::slice::from_ref(head));
-            let first = now.moment - *since;
-            if accusers.is_empty() {
-                self.acquit(now, head.id, first);
-                continue;
-            }
-            let live = self.cluster.standing(head.id) == Some(Standing::Live);
-            let credible =
-                |accuser: &NodeId| *accuser != head.id && self.cluster.standing(*accuser).is_some();
-            let accusers: Vec<_> =
-                accusers.iter().filter(|(accuser, _)| credible(accuser)).take(ACCUSERS).copied().collect();
-            let wait = self.config.interval / 10;
-            let pulse = self.pulse_mut(head.id).filter(|pulse| live && pulse.quiet_since < first);
-            let Some(pulse) = pulse.filter(|_| !accusers.is_empty()) else { continue };
-            let suspicion = pulse.suspicion.get_or_insert_with(|| Box::new(Suspicion::new(first, wait)));
-            suspicion.first = suspicion.first.min(first);
-            suspicion.latest = suspicion.latest.max(now.moment - (*until).min(*since));
-            accusers.into_iter().for_each(|(accuser, failed)| suspicion.accuse(accuser, failed, now.moment));
-            self.accused.insert(head.id);
-            self.check_for_myself(now, head.id);
+            self.acquit_by_hearsay(now, head.id, now.moment - *since);
         }
+        cases.into_iter().for_each(|case| self.hear_case(now, case));
     }
 
-    /// Grave evidence of others is checked once the patience is over: whoever convicts has tried, and got no answer from a
-    /// node that only stalled for less.
+    fn hear_case(&mut self, now: Time, case: &Evidence) {
+        let Evidence { head, since, until, accusers } = case;
+        let id = head.id;
+        self.hear_heads(now, std::slice::from_ref(head));
+        if id == self.cluster.me() {
+            return self.answer_accusers(now);
+        }
+        let credible = |accuser: &NodeId| *accuser != id && self.cluster.standing(*accuser).is_some();
+        let accusers: Vec<_> =
+            accusers.iter().filter(|(accuser, _)| credible(accuser)).take(ACCUSERS).copied().collect();
+        if accusers.is_empty() || self.cluster.standing(id) != Some(Standing::Live) {
+            return;
+        }
+        let wait = self.config.interval / 10;
+        let (first, latest) = (now.moment - *since, now.moment - (*until).min(*since));
+        let Some(first) = self.unheard_since(now, id, first, latest) else { return };
+        let Some(pulse) = self.pulse_mut(id) else { return };
+        let suspicion = pulse.suspicion.get_or_insert_with(|| Box::new(Suspicion::new(first, wait)));
+        suspicion.first = suspicion.first.min(first);
+        suspicion.latest = suspicion.latest.max(latest);
+        accusers.into_iter().for_each(|(accuser, failed)| suspicion.accuse(accuser, failed, now.moment));
+        self.accused.insert(id);
+        self.check_for_myself(now, id);
+        self.alarm(now, id);
+        self.judge(now, id);
+    }
+
+    /// Grave evidence of others is checked a while after the patience is over: whoever missed the verdict comes to one of its
+    /// own.
     fn check_for_myself(&mut self, now: Time, id: NodeId) {
-        let (is_grave, patience) = (self.is_grave(id), self.config.patience());
+        let (is_grave, patience, interval) =
+            (self.is_grave(id), self.config.patience(), self.config.interval);
         let Some(suspicion) = self.pulse_mut(id).and_then(|pulse| pulse.suspicion.as_mut()) else { return };
         if is_grave && suspicion.failed == 0 && suspicion.next.is_none() {
-            suspicion.next = Some(now.moment.max(suspicion.first + patience));
+            suspicion.next = Some(now.moment.max(suspicion.first + patience + interval / 4));
         }
     }
 
@@ -204,7 +226,7 @@ impl Gossiper {
     }
 
     /// What is known against `id`.
-    fn evidence(&self, now: Moment, id: NodeId) -> Option<Evidence> {
+    pub(super) fn evidence(&self, now: Moment, id: NodeId) -> Option<Evidence> {
         let endpoint = self.cluster.endpoint(id)?;
         let suspicion = endpoint.pulse.suspicion.as_ref()?;
         let mut accusers = suspicion.accusers(self.cluster.me());

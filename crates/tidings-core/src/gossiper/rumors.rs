@@ -119,7 +119,7 @@ impl Gossiper {
     }
 
     /// To whom this node offers what is new, the nearest first.
-    fn offered_to(&mut self) -> Vec<NodeId> {
+    pub(super) fn offered_to(&mut self) -> Vec<NodeId> {
         if self.contacts.has_neighbours() {
             let mut neighbours = self.partners().into_owned();
             self.rng.shuffle(&mut neighbours);
@@ -167,11 +167,12 @@ impl Gossiper {
         }
     }
 
-    fn tell_rumor(&mut self, now: Time, to: NodeId, rumor: Rumor) {
+    pub(super) fn tell_rumor(&mut self, now: Time, to: NodeId, rumor: Rumor) {
         let Some(address) = self.cluster.endpoint(to).map(|endpoint| endpoint.address()) else { return };
         let lines: usize = rumor.lines.iter().map(size::line).sum();
         let deltas: usize = rumor.deltas.iter().map(size::delta).sum();
-        self.rumors.budget().spend(now.moment, size::GREETING + lines + deltas);
+        let evidence: usize = rumor.evidence.iter().map(size::evidence).sum();
+        self.rumors.budget().spend(now.moment, size::GREETING + evidence + lines + deltas);
         let number = self.proofs.number(address, now.moment);
         self.transmit(address, number, Body::Rumor(rumor));
     }

@@ -216,16 +216,20 @@ impl Gossiper {
         Signs { heads: self.heads(now, asker), evidence: self.evidence_to_tell(now) }
     }
 
-    /// The heads to tell: those of the live in turn, so that each comes round as often as any; before them all that of
-    /// `asker`, if something higher is told of it than it says itself.
+    /// The heads to tell: those of the live in turn, so that each comes round as often as any; before them as many of those
+    /// whom others may take for dead; before them all that of `asker`, if something higher is told of it than it says itself.
     fn heads(&mut self, now: Moment, asker: Option<Sender>) -> Vec<HeadLine> {
         let live = self.cluster.live();
         let line = |id: NodeId| Some(self.cluster.endpoint(id)?.head_line(id, now));
         let outdone =
             |asker: &Sender| self.cluster.endpoint(asker.id).is_some_and(|known| known.head() > asker.head);
         let count = self.config.heads.min(live.len());
-        let mut heads = Vec::with_capacity(count + 1);
+        let back = self.acquitted.len().min(self.config.heads);
+        let mut heads = Vec::with_capacity(count + back + 1);
         heads.extend(asker.filter(outdone).and_then(|asker| line(asker.id)));
+        let skipped = self.head_from % self.acquitted.len().max(1);
+        let acquitted = self.acquitted.keys().cycle().skip(skipped).take(back).copied();
+        heads.extend(acquitted.filter(|&id| asker.is_none_or(|asker| asker.id != id)).filter_map(line));
         let (before, from) = live.split_at(self.head_from.checked_rem(live.len()).unwrap_or(0));
         let ids = from.iter().chain(before).take(count).copied();
         heads.extend(ids.filter(|&id| asker.is_none_or(|asker| asker.id != id)).filter_map(line));

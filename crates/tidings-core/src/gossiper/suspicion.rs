@@ -97,8 +97,9 @@ impl Gossiper {
         refuted: Option<Box<Suspicion>>,
     ) {
         if let Some(suspicion) = refuted {
-            self.odds.observe(suspicion.failed);
+            self.odds.failed(suspicion.failed);
             self.tell_helpers(now, id, at, &suspicion);
+            self.give_all_clear(now, id, at, &suspicion);
         }
         // In a calm cluster nobody is accused or unreachable, and this is called for every head that comes in.
         if !self.accused.is_empty() && self.suspicion(id).is_none() && !flaw!(Unforgotten) {
@@ -120,7 +121,15 @@ impl Gossiper {
         if forgiven && self.cluster.enter(id, Standing::Live) {
             self.look_again(id);
             self.say(now, id, EventKind::Live);
+            self.tell_of_return(now, id);
         }
+    }
+
+    /// Most of the cluster is unknown here, and on its way. How old heads are is of its size, so for a while silence says
+    /// nothing.
+    pub(super) fn expect_much(&mut self, now: Time) {
+        self.clock.learns_until = now.moment + 2 * self.config.interval;
+        self.clock.hold_until = self.clock.hold_until.max(self.clock.learns_until);
     }
 
     /// A node of which nothing is believed yet: live, unless the sign of life it came with is stale.
@@ -129,7 +138,7 @@ impl Gossiper {
             return;
         }
         let phi = self.silence(id, now.moment);
-        if phi < self.config.threshold {
+        if phi < self.config.threshold || now.moment < self.clock.learns_until {
             self.cluster.enter(id, Standing::Live);
             self.look_again(id);
             self.say(now, id, EventKind::Live);
@@ -177,8 +186,8 @@ impl Gossiper {
         let took = now.moment.since(exchange.sent);
         let smoothed = self.clock.round_trip.map_or(took, |old| old - old / 8 + took / 8);
         self.clock.round_trip = Some(smoothed);
-        if exchange.with == Some(id) && exchange.fails.is_some() && self.suspicion(id).is_none() {
-            self.odds.observe(0);
+        if exchange.with == Some(id) && exchange.fails.is_some() {
+            self.odds.answered();
         }
         self.report_answer(now, id);
     }
@@ -259,7 +268,7 @@ impl Gossiper {
         }
         suspicion.next = Some(now.moment + suspicion.wait.max(apart));
         if !flaw!(Obstinate) {
-            suspicion.wait = (suspicion.wait * 3 / 2).min(interval / 2);
+            suspicion.wait = (suspicion.wait * 3 / 2).min(interval * 3 / 10);
         }
         if self.cluster.standing(id) == Some(Standing::Live) {
             self.suspects.insert(id);
@@ -267,6 +276,7 @@ impl Gossiper {
         self.accused.insert(id);
         self.report_failure(now, id);
         self.call_for_help(now, id);
+        self.alarm(now, id);
     }
 
     /// Whether attempts on `id` count: while it is live, and for a while after it was convicted, since others may need more
@@ -322,7 +332,7 @@ impl Gossiper {
         }
     }
 
-    fn judge(&mut self, now: Time, id: NodeId) {
+    pub(super) fn judge(&mut self, now: Time, id: NodeId) {
         if self.cluster.standing(id) != Some(Standing::Live) {
             return;
         }

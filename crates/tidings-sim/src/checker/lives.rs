@@ -1,6 +1,8 @@
 //! Who is believed to run, and what that rests on: S5, S11, F2 to F5.
 
-use tidings_core::{Body, Event, EventKind, Gossiper, HeadLine, Message, Moment, NodeId, Standing};
+use tidings_core::{
+    Body, Event, EventKind, Gossiper, Head, HeadLine, Heartbeat, Message, Moment, NodeId, Standing,
+};
 
 use super::{Checker, Promise};
 use crate::node::Place;
@@ -66,7 +68,9 @@ impl Checker {
 
     fn says_unreachable(&mut self, now: Moment, place: Place, core: &Gossiper, id: NodeId, event: &Event) {
         self.count("convictions");
-        let head = core.head(id).unwrap_or_default();
+        // What came with the evidence may have begun another life since.
+        let of_that_life = Head { generation: event.generation, heartbeat: Heartbeat(u64::MAX) };
+        let head = core.head(id).unwrap_or_default().min(of_that_life);
         let expectation = self.expectation;
         let view = self.view(place);
         let (holds, interval) = (view.holds_until.is_some_and(|until| now < until), view.interval);

@@ -18,11 +18,16 @@ pub(super) struct Rate {
     /// The rumors and requests of the present second.
     second: Moment,
     rumors: u32,
+    /// The alarms of the present interval.
+    since_alarms: Moment,
+    alarms: u32,
 }
 
 /// What a node may begin in an interval beside its rounds: suspects tried again, exchanges repeated, gaps repaired; see
 /// PROTOCOL.md. Two rounds may lie in one interval of ours.
 const BESIDE: u32 = 8 + 4 + 4;
+/// How often it gives alarms in an interval.
+const ALARMS: u32 = 10;
 /// How many exchanges a node remembers, and streams that it opened, and that it serves.
 const EXCHANGES: usize = 256;
 /// How many rumors one turn may tell, whatever it leaves of the budget: to both sides on the ring, or to all neighbours.
@@ -39,7 +44,9 @@ impl Checker {
         }
         self.look_at_heads(now, place, message);
         self.look_at_saved(now, place, node, message);
-        if matches!(message.body, Body::Rumor(_) | Body::Ask(_)) {
+        if matches!(&message.body, Body::Rumor(rumor) if !rumor.evidence.is_empty()) {
+            self.look_at_alarms(now, place, node);
+        } else if matches!(message.body, Body::Rumor(_) | Body::Ask(_)) {
             self.look_at_rumors(now, place, node);
         }
         if matches!(message.body, Body::Syn(_) | Body::Push(_)) {
@@ -56,6 +63,23 @@ impl Checker {
                 let what = format_args!("begins {begun} exchanges in an interval: {most} are allowed");
                 self.break_promise(Promise::B3, now, place, what);
             }
+        }
+    }
+
+    /// B3: ten alarms in an interval, each to eight or to those on both sides of the ring.
+    fn look_at_alarms(&mut self, now: Moment, place: Place, node: &SimNode) {
+        let interval = node.config.interval;
+        let each = (usize::BITS - self.views.len().leading_zeros()).max(8);
+        let most = (2 * ALARMS + 1) * each;
+        let rate = &mut self.view(place).rate;
+        if now.since(rate.since_alarms) >= interval {
+            (rate.since_alarms, rate.alarms) = (now, 0);
+        }
+        rate.alarms += 1;
+        let told = rate.alarms;
+        if told > most {
+            let what = format_args!("gives alarms {told} times in an interval: {most} are allowed");
+            self.break_promise(Promise::B3, now, place, what);
         }
     }
 

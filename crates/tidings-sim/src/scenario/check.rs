@@ -12,7 +12,7 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// The most bytes that a step writes under a key.
 const MOST: usize = 8 << 20;
 /// By how many seconds a clock jumps at most: a hundred years.
-const CENTURY: i64 = 100 * 365 * 24 * 3_600;
+const CENTURY: u64 = 100 * 365 * 24 * 3_600;
 
 /// What is wrong with a step: which number, what was given, and what can be.
 type Wrong = (&'static str, String, String);
@@ -104,11 +104,14 @@ fn check_span(what: &'static str, span: Duration) -> Result<(), Wrong> {
 }
 
 fn check_shares(action: &Action) -> Result<(), Wrong> {
-    let shares: &[(&'static str, f64)] = match action {
-        Action::Loss { share } | Action::Duplicates { share } => &[("share", *share)],
-        Action::Hold { share, .. } | Action::Damage { share } => &[("share", *share)],
-        Action::Bursts { begins, ends, loss } => &[("begins", *begins), ("ends", *ends), ("loss", *loss)],
-        _ => &[],
+    let shares = if let Action::Bursts { begins, ends, loss } = action {
+        vec![("begins", *begins), ("ends", *ends), ("loss", *loss)]
+    } else if let Action::Loss { share } | Action::Duplicates { share } = action {
+        vec![("share", *share)]
+    } else if let Action::Hold { share, .. } | Action::Damage { share } = action {
+        vec![("share", *share)]
+    } else {
+        Vec::new()
     };
     match shares.iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
         Some((what, share)) => wrong(what, share, "a share must be from 0 to 1"),
@@ -117,23 +120,32 @@ fn check_shares(action: &Action) -> Result<(), Wrong> {
 }
 
 fn check_spans(action: &Action) -> Result<(), Wrong> {
-    match action {
-        Action::Hold { most, .. } => check_span("most", *most),
-        Action::MassRestart { within, .. } => check_span("within", *within),
-        Action::Slow { work, .. } => check_span("work", *work),
-        Action::Clock { by, .. } if by.unsigned_abs() > CENTURY.unsigned_abs() => {
-            wrong("by", by, "a clock jumps by a hundred years at most, in seconds")
-        }
-        _ => Ok(()),
+    if let Action::Hold { most, .. } = action {
+        check_span("most", *most)?;
     }
+    if let Action::MassRestart { within, .. } = action {
+        check_span("within", *within)?;
+    }
+    if let Action::Slow { work, .. } = action {
+        check_span("work", *work)?;
+    }
+    if let Action::Clock { by, .. } = action
+        && by.unsigned_abs() > CENTURY
+    {
+        return wrong("by", by, "a clock jumps by a hundred years at most, in seconds");
+    }
+    Ok(())
 }
 
 fn check_write(action: &Action) -> Result<(), Wrong> {
-    let (keys, value, bytes) = match action {
-        Action::Set { key, value, bytes, .. } => (std::slice::from_ref(key), value.as_deref(), *bytes),
-        Action::SetMany { keys, bytes, .. } => (keys.as_slice(), None, *bytes),
-        Action::Delete { key, .. } => (std::slice::from_ref(key), None, None),
-        _ => return Ok(()),
+    let (keys, value, bytes) = if let Action::Set { key, value, bytes, .. } = action {
+        (std::slice::from_ref(key), value.as_deref(), *bytes)
+    } else if let Action::SetMany { keys, bytes, .. } = action {
+        (keys.as_slice(), None, *bytes)
+    } else if let Action::Delete { key, .. } = action {
+        (std::slice::from_ref(key), None, None)
+    } else {
+        return Ok(());
     };
     if let (Some(value), Some(_)) = (value, bytes) {
         return wrong("value", &format_args!("{value:?}"), "give it or bytes, not both");

@@ -87,7 +87,8 @@ each_is_found! {
 /// Where there are more nodes than a node remembers: not all know each other, but nobody remembers more than it may.
 #[test]
 fn b1_nodes() {
-    let few = Scenario { nodes: 8, max_nodes: 5, max_bytes: 1 << 20, steps: Vec::new(), ..draw(0) };
+    let few =
+        Scenario::parse("name = \"few\"\nnodes = 6\nchaos = \"5s\"\nmax-nodes = 4\n").expect("a scenario");
     let broken = |few: &Scenario| run(few).broken.map(|broken| broken.promise);
     assert_eq!(broken(&few), Some(Promise::L2));
     let _planted = Planted::new(Flaw::NodesUncounted);

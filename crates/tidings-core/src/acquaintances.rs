@@ -1,5 +1,6 @@
 //! Nodes that know each other from the start, as if they had for long.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::endpoint::EndpointState;
@@ -25,8 +26,11 @@ pub(crate) struct Acquaintance {
 
 impl Acquaintances {
     pub(crate) fn new<'a>(nodes: impl Iterator<Item = (NodeId, &'a EndpointState)>) -> Self {
-        let mut all: Vec<_> = nodes.map(|(id, own)| Acquaintance::new(id, own)).collect();
-        all.sort_unstable_by_key(|acquaintance| acquaintance.id);
+        let present = nodes.filter(|(_, own)| !own.has_departed());
+        let mut all: Vec<_> = present.map(|(id, own)| Acquaintance::new(id, own)).collect();
+        // Of two processes of one name, the later life counts.
+        all.sort_by_key(|one| (one.id, Reverse(one.record.replica.generation())));
+        all.dedup_by_key(|one| one.id);
         Self(all)
     }
 

@@ -273,7 +273,7 @@ impl Cluster {
 
     /// Learns of a node for the first time.
     fn meet(&mut self, delta: &Delta, who: &Introduction, now: Moment, mean: Duration) -> Learned {
-        if self.endpoints.len() >= self.max_nodes {
+        if self.endpoints.len() >= self.max_nodes && !flaw!(NodesUncounted) {
             return Learned::Refused("full");
         }
         let authored = now - who.age;
@@ -299,19 +299,17 @@ impl Cluster {
         let id = delta.owner;
         let endpoint = self.endpoints.get_mut(id).expect("it is known");
         // Looked at first: to change a record that others have, too, it has to be copied.
-        match endpoint.replica().fit(delta) {
+        let fit = match endpoint.replica().fit(delta) {
             Fit::Old => return Learned::Nothing,
             Fit::Gap => return Learned::Gap,
-            Fit::Replaces | Fit::Extends => {}
-        }
+            fit @ (Fit::Replaces | Fit::Extends) => fit,
+        };
         let (before, since) = (endpoint.summand(id), endpoint.max_version());
         let restart = delta.generation > endpoint.generation();
         let record = Arc::make_mut(&mut endpoint.record);
-        let changes = match record.replica.apply(delta, self.limits) {
-            Applied::Ignored => return Learned::Nothing,
-            Applied::Gap => return Learned::Gap,
-            Applied::TooLarge => return Learned::Refused("too_large"),
-            Applied::Taken(changes) => changes,
+        // What fits is taken, if there is room for it.
+        let Applied::Taken(changes) = record.replica.take(delta, fit, self.limits) else {
+            return Learned::Refused("too_large");
         };
         if let Some(who) = delta.introduction.as_ref().filter(|_| restart) {
             record.address = who.address;

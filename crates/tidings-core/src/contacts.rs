@@ -125,9 +125,11 @@ impl Contacts {
         self.neighbours.is_some()
     }
 
-    /// How many neighbours there are, if it was said with whom alone this node may gossip.
-    pub(crate) fn neighbour_count(&self) -> Option<usize> {
-        self.neighbours.as_ref().map(BTreeMap::len)
+    /// How many neighbours may answer, if it was said with whom alone this node may gossip: all but those known to be down.
+    pub(crate) fn neighbour_count(&self, cluster: &Cluster) -> Option<usize> {
+        let is_down = |id| matches!(cluster.standing(id), Some(Standing::Unreachable | Standing::Departed));
+        let may_answer = |met: &&Option<NodeId>| !met.is_some_and(is_down);
+        self.neighbours.as_ref().map(|neighbours| neighbours.values().filter(may_answer).count())
     }
 
     /// The nodes of that standing with which this one may gossip.

@@ -54,6 +54,12 @@ mod planted {
         Returned,
         /// S6: an owner takes what others say of its own state.
         Overwritten,
+        /// S6: the heart beats twice in a round.
+        HeartRaces,
+        /// S6: the heart falls back now and then.
+        HeartFalls,
+        /// S6: a life begins that nobody's claim called for.
+        Unclaimed,
         /// S7: a delta is taken also if what it builds upon is missing.
         GapSkipped,
         /// S7: a reset is cut like any delta.
@@ -70,6 +76,8 @@ mod planted {
         Fatal,
         /// S11: a change that a reset brings is not told.
         ChangeUntold,
+        /// S11: a conviction is not told.
+        ConvictionUntold,
         /// L1: one owner in four is never passed on by others.
         Withheld,
         /// L2: whoever knows somebody never turns to a seed.
@@ -92,6 +100,10 @@ mod planted {
         OldHeadsCount,
         /// B1: changes of an owner are put down anew each time.
         RecentUnbounded,
+        /// B1: an owner writes as much as it likes.
+        BytesUncounted,
+        /// B1: everybody is remembered.
+        NodesUncounted,
         /// B2: datagrams are filled beyond their size.
         Oversized,
         /// B3: a suspect is tried without end, as often at last as at first.

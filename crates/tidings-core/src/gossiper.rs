@@ -441,7 +441,9 @@ impl Gossiper {
             return;
         }
         let own = self.cluster.own().generation();
-        let answer = self.owner.refute(own, now);
+        let unclaimed = flaw!(Unclaimed) && self.cluster.own().heartbeat.0 == 20;
+        let claimed = self.owner.refute(own, now);
+        let answer = if unclaimed { Some(Generation(own.0 + 1)) } else { claimed };
         self.take_generation(now, answer);
     }
 

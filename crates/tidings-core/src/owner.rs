@@ -187,7 +187,7 @@ impl Owner {
         if size.keys > config.max_keys {
             return Err(WriteError::TooManyKeys { most: config.max_keys });
         }
-        if size.bytes > config.max_bytes {
+        if size.bytes > config.max_bytes && !flaw!(BytesUncounted) {
             return Err(WriteError::TooManyBytes { most: config.max_bytes });
         }
         Ok(version)

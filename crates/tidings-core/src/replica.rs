@@ -266,7 +266,12 @@ impl Replica {
     /// Takes `delta` by the rules of PROTOCOL.md. It tells of this replica's owner. If it isn't taken, nothing has
     /// moved.
     pub fn apply(&mut self, delta: &Delta, limits: Limits) -> Applied {
-        match self.fit(delta) {
+        self.take(delta, self.fit(delta), limits)
+    }
+
+    /// Takes `delta`, of which is known how it fits.
+    pub(crate) fn take(&mut self, delta: &Delta, fit: Fit, limits: Limits) -> Applied {
+        match fit {
             Fit::Old => Applied::Ignored,
             Fit::Gap => Applied::Gap,
             Fit::Replaces => self.replace(delta, limits),

@@ -10,7 +10,7 @@
 //! | S3 | one meaning | a version of a life stands for one write |
 //! | S4 | no deleted key returns (P1) | where the newest write of a key is a delete at or below max, the key is not there |
 //! | S5 | no departed node returns (D4) | whoever departed is live again in a later life only |
-//! | S6 | self-authority (P4) | what a node holds of itself is what it wrote |
+//! | S6 | self-authority (P4) | what a node holds of itself is what it wrote; its heart beats once in a round, never back, and a life begins for a claim or a refusal that it heard |
 //! | S7 | the replica's promise (P1, P3) | where the newest write of a key is at or below max, exactly that is shown; what was shown goes by a delete |
 //! | S8 | clusters keep apart | nobody knows a node of another cluster |
 //! | S9 | a durable generation (G1) | where there is a disk: it is saved before it is told, above all that were told, and no acknowledged write is lost |
@@ -20,20 +20,21 @@
 //! | L2 | islands merge | and know each other |
 //! | L3 | refutation | and believe each other live |
 //! | L4 | no starvation | while somebody writes much, what another one writes once is everywhere within R; by push or pull alone, within 2 R |
-//! | L5 | no garbage | what was kept against nodes, and exchanges and streams, is gone at the end of the calm |
-//! | F1 | completeness (D1) | whoever is down is convicted by all, no later than silence does it, and three spacings of heads |
-//! | F2 | accuracy | nobody is convicted who runs, where nothing but some loss happens |
-//! | F3 | a local pause (D3) | whoever slept convicts nobody for two intervals |
+//! | L5 | no garbage | what was kept against nodes, what is told of the recent, and streams are gone at the end of the calm |
+//! | F1 | completeness (D1) | in the calm, whoever is down is convicted by all, no later than silence does it, and three spacings of heads |
+//! | F2 | accuracy | nobody is convicted who has run for twelve intervals, where nothing but some loss happens |
+//! | F3 | a local pause (D3) | whoever slept for two intervals convicts nobody for two more |
 //! | F4 | no flapping | over a link that fails one way, nobody is convicted more than twice in sixty intervals |
 //! | F5 | evidence | a convicted node is live again only with a newer head, its own word, or its answer to somebody; no head is ahead of its owner |
 //! | B1 | memory | no more nodes are known, and no more bytes of each, than configured; what is kept of the recent is no more than the nodes |
 //! | B2 | size | no datagram is larger than configured, no frame than its bound |
-//! | B3 | rate | a node begins so many exchanges in an interval at most, and in the calm three times what its rounds begin |
-//! | B5 | queues | each is within its bound, and exchanges end in ten intervals |
+//! | B3 | rate | a node begins in an interval what two rounds do at most, and so many besides; in the calm what its rounds do |
+//! | B5 | queues | each is within its bound, and exchanges end in ten intervals; after a node said all, nothing waits to be polled |
 //!
 //! F1 takes the mean, the lag and the threshold as the node itself has them. With neighbours, R grows with the diameter.
 
 mod calm;
+mod claims;
 mod copies;
 mod ghost;
 mod lives;
@@ -121,6 +122,7 @@ struct View {
     /// When it was paused or slow last.
     slept_at: Option<Moment>,
     rate: loads::Rate,
+    claims: claims::Claims,
     /// The highest generation that it ever told, if it has a disk.
     told: tidings_core::Generation,
     /// Whether what it had on disk was lost since it ran.

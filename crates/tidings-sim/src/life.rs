@@ -80,7 +80,7 @@ impl Simulation {
 
     pub(crate) fn hear(&mut self, place: Place, peer: Peer, message: Message) {
         if let Some(checker) = &mut self.checker {
-            checker.hears(place, &message);
+            checker.hears(self.now, place, &message);
         }
         let heard = self.tell(place, |core, now| core.handle_message(now, peer, message));
         self.counts.refused += u64::from(heard.is_err());

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use tidings_sim::scenario::{self, Scenario};
+use serde_json::{Value, json};
+use tidings_sim::scenario;
 
-use super::run::{judge, read};
+use super::run::{again, judge, read};
 use crate::cli::Print;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Column, Format};
@@ -58,9 +58,10 @@ struct Compared {
 }
 
 impl Figures {
-    fn of(scenario: &Scenario) -> Result<Self, Failure> {
-        let outcome = scenario::run(scenario);
-        judge(outcome.broken.as_ref())?;
+    fn of(file: &Path) -> Result<Self, Failure> {
+        let scenario = read(file)?;
+        let outcome = scenario::run(&scenario);
+        judge(&scenario, &outcome, &again(&file.to_string_lossy(), None))?;
         let rounds = outcome.simulated.as_millis() / scenario.interval.as_millis().max(1);
         Ok(Self {
             rounds: u64::try_from(rounds).unwrap_or(u64::MAX),
@@ -98,25 +99,26 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
     let mut now = Baseline::new();
     for file in files(&args.folder)? {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        now.insert(name, Figures::of(&read(&file)?)?);
+        now.insert(name, Figures::of(&file)?);
     }
     if args.update {
         let text = toml::to_string(&now).map_err(|error| unwritable(&path, &error.to_string()))?;
         fs::write(&path, text).map_err(|error| unwritable(&path, &error.to_string()))?;
     }
     let before = baseline(&path)?;
+    if let Some(gone) = before.keys().find(|name| !now.contains_key(*name)) {
+        let fact = format!("{} has {gone}, and there is no {gone}.toml", path.display());
+        return Err(Failure::new(
+            Exit::Refused,
+            fact,
+            "bring the file back, or put down what is there with --update",
+        ));
+    }
     let all: Vec<_> = now.iter().flat_map(|(name, now)| compared(name, *now, before.get(name))).collect();
     match args.print.output {
         Format::Table => output::line(&table(&all))?,
-        Format::Json | Format::Jsonl => {
-            let body = |c: &Compared| {
-                json!({
-                    "scenario": c.scenario, "figure": c.figure, "before": c.before, "now": c.now,
-                    "difference_percent": c.difference(),
-                })
-            };
-            output::line(&json!(all.iter().map(body).collect::<Vec<_>>()).to_string())?;
-        }
+        Format::Json => output::line(&json!(all.iter().map(body).collect::<Vec<_>>()).to_string())?,
+        Format::Jsonl => all.iter().try_for_each(|c| output::line(&body(c).to_string()))?,
     }
     let is_off = |c: &&Compared| c.difference().is_none_or(|difference| difference.abs() > args.tolerance);
     match all.iter().filter(is_off).count() {
@@ -132,6 +134,13 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
             "find out why; where it is meant, put down the new ones with --update",
         )),
     }
+}
+
+fn body(c: &Compared) -> Value {
+    json!({
+        "scenario": c.scenario, "figure": c.figure, "before": c.before, "now": c.now,
+        "difference_percent": c.difference(),
+    })
 }
 
 fn compared(name: &str, now: Figures, before: Option<&Figures>) -> Vec<Compared> {

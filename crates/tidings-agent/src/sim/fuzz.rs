@@ -30,10 +30,17 @@ pub(crate) struct FuzzArgs {
     print: Print,
 }
 
+/// How many seeds one campaign has at most.
+const MOST: u64 = 1_000_000_000;
+
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     let bounds = text.split_once("..").and_then(|(a, b)| Some(a.parse().ok()?..b.parse().ok()?));
     let seeds = bounds.filter(|seeds: &Range<u64>| !seeds.is_empty());
-    seeds.ok_or_else(|| "give two numbers, the first one below the second, like 0..1000".to_owned())
+    let seeds = seeds.ok_or("give two numbers, the first one below the second, like 0..1000")?;
+    if seeds.end - seeds.start > MOST {
+        return Err(format!("that is more than {MOST} seeds: run them in several parts"));
+    }
+    Ok(seeds)
 }
 
 fn shard(text: &str) -> Result<Shard, String> {
@@ -48,10 +55,10 @@ pub(crate) fn run(args: &FuzzArgs) -> Result<(), Failure> {
     let mut campaign = Campaign::new(args.seeds.clone());
     campaign.shard = args.shard.unwrap_or_default();
     campaign.threads = args.threads.map_or(campaign.threads, usize::from);
-    let bar = ProgressBar::new(campaign.part().len() as u64);
+    let bar = ProgressBar::new(campaign.len());
     let style = ProgressStyle::with_template("{elapsed:>4} {bar:24} {pos}/{len} seeds, {eta} left");
     bar.set_style(style.expect("the template is right"));
-    let report = campaign.run(&|done| bar.set_position(done as u64));
+    let report = campaign.run(&|done| bar.set_position(done));
     bar.finish_and_clear();
     match args.print.output {
         Format::Table => output::line(&table(&report)?)?,
@@ -70,6 +77,7 @@ fn body(report: &Report) -> Value {
         let mut body = broken_body(&found.broken);
         body["seed"] = found.seed.into();
         body["replay"] = replay(found.seed).into();
+        body["is_smaller"] = found.is_shrunk.into();
         body["scenario"] = found.scenario.to_toml().into();
         body
     };
@@ -114,9 +122,10 @@ fn failure(found: &Found) -> Result<String, Failure> {
         Failure::new(Exit::Refused, fact, "run it where you may write, or with -o json")
     })?;
     Ok(format!(
-        "\n\nseed {seed} breaks {}\n  replay: {}\n  smaller: {}, for `tidings sim run`",
+        "\n\nseed {seed} breaks {}\n  replay: {}\n  {}: {}, for `tidings sim run`",
         super::tell(broken),
         replay(seed),
+        if found.is_shrunk { "smaller" } else { "scenario" },
         path.display(),
     ))
 }

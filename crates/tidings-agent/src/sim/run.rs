@@ -1,12 +1,12 @@
 //! `tidings sim run` and `tidings sim replay`: one scenario, and its story.
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tidings_sim::checker::Broken;
 use tidings_sim::scenario::{self, Outcome, Scenario};
 use tidings_sim::swarm;
 
@@ -33,6 +33,9 @@ pub(crate) struct ReplayArgs {
     /// A seed of `sim fuzz`, or a scenario's file
     #[arg(value_name = "SEED|FILE")]
     what: String,
+    /// Take all chance of a scenario's file from this seed, and not from the file's
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
     /// Tell what happens from then on
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     from: Option<Duration>,
@@ -71,7 +74,34 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         Format::Table => output::line(&table(&scenario, &outcome))?,
         Format::Json | Format::Jsonl => output::line(&body(&scenario, &outcome).to_string())?,
     }
-    judge(outcome.broken.as_ref())
+    tell_idle(&scenario, &outcome);
+    judge(&scenario, &outcome, &again(&args.file, args.seed))
+}
+
+/// The command that tells the story of a file's run.
+pub(super) fn again(file: &str, seed: Option<u64>) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    let file = if !file.is_empty() && file.chars().all(is_plain) {
+        file.to_owned()
+    } else {
+        format!("'{}'", file.replace('\'', r"'\''"))
+    };
+    seed.map_or_else(
+        || format!("tidings sim replay {file}"),
+        |seed| format!("tidings sim replay {file} --seed {seed}"),
+    )
+}
+
+/// Says which steps did nothing.
+fn tell_idle(scenario: &Scenario, outcome: &Outcome) {
+    for step in outcome.idle.iter().filter_map(|number| scenario.steps.get(*number)) {
+        let (name, at) = (step.action.name(), humantime::format_duration(step.at));
+        // With stderr closed there is nobody to tell.
+        let _ = writeln!(
+            io::stderr(),
+            "note: the step of {at}, {name}, did nothing: its node was down, or up already, or refused it"
+        );
+    }
 }
 
 fn body(scenario: &Scenario, outcome: &Outcome) -> Value {
@@ -121,19 +151,23 @@ fn table(scenario: &Scenario, outcome: &Outcome) -> String {
     )
 }
 
-pub(super) fn judge(broken: Option<&Broken>) -> Result<(), Failure> {
-    broken.map_or(Ok(()), |broken| {
-        let fix = "`tidings sim replay` tells what happened before";
-        Err(Failure::new(Exit::Refused, format!("the promise {} was broken", broken.promise), fix))
-    })
+pub(super) fn judge(scenario: &Scenario, outcome: &Outcome, again: &str) -> Result<(), Failure> {
+    let Some(broken) = &outcome.broken else { return Ok(()) };
+    let fact = format!("{} breaks {}", output::visible(&scenario.name), tell(broken));
+    Err(Failure::new(Exit::Refused, fact, format!("`{again}` tells what happened before")))
 }
 
 /// `tidings sim replay`.
 pub(crate) fn replay(args: &ReplayArgs) -> Result<(), Failure> {
-    let scenario = match args.what.parse() {
-        Ok(seed) => swarm::draw(seed),
+    let mut scenario = match args.what.parse() {
+        Ok(drawn) if args.seed.is_none() => swarm::draw(drawn),
+        Ok(_) => {
+            let fact = format!("{} draws its scenario with all chance in it", args.what);
+            return Err(Failure::new(Exit::Usage, fact, "leave out --seed, or name a scenario's file"));
+        }
         Err(_) => read(Path::new(&args.what))?,
     };
+    scenario.seed = args.seed.unwrap_or(scenario.seed);
     let (outcome, trace) = scenario::run_with_trace(&scenario);
     let shown = |line: &&str| {
         let mut words = line.split_whitespace();
@@ -159,5 +193,5 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<(), Failure> {
             output::line(&body.to_string())?;
         }
     }
-    judge(outcome.broken.as_ref())
+    judge(&scenario, &outcome, &again(&args.what, args.seed))
 }

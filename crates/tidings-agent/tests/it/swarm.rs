@@ -45,6 +45,7 @@ fn wrong_seeds_and_shards_are_exit_2() {
     for (args, reason) in [
         (["--seeds", "7"], "give two numbers, the first one below the second"),
         (["--seeds", "7..7"], "give two numbers"),
+        (["--seeds", "0..18446744073709551615"], "that is more than 1000000000 seeds"),
         (["--shard", "0/4"], "give which part of how many, like 3/16"),
         (["--shard", "5/4"], "give which part of how many"),
     ] {
@@ -75,6 +76,43 @@ fn a_replay_tells_the_story_and_what_is_asked_of_it() {
     assert!(!story.contains("   8 crash") && story.ends_with("all promises kept\n"), "{story}");
     let seed = body(&run(&["sim", "replay", "5", "-o", "json"]));
     assert!(seed["lines"].as_array().is_some_and(|lines| lines.len() > 100));
+    let trace = |command: &str, seed: &str| {
+        body(&run(&["sim", command, &file, "--seed", seed, "-o", "json"]))["trace_hash"].clone()
+    };
+    assert_eq!(trace("replay", "2"), trace("run", "2"));
+    assert_ne!(trace("replay", "2"), trace("replay", "3"));
+    run(&["sim", "replay", "5", "--seed", "2"]).failed(2, "leave out --seed");
+}
+
+#[test]
+fn what_breaks_is_told_with_its_scenario_and_the_command_that_replays_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Where there are more nodes than a node remembers, not all know each other.
+    let text = "name = \"too many\"\nnodes = 6\nchaos = \"5s\"\nmax-nodes = 4\n";
+    fs::write(folder.path().join("many.toml"), text).expect("it is written");
+    let here = |args: &[&str]| -> Done {
+        tidings().args(args).current_dir(&folder).output().expect("the binary runs").into()
+    };
+    let done = here(&["sim", "run", "many.toml", "--seed", "7"]);
+    done.failed(1, "too many breaks L2 after ");
+    assert!(done.err.contains("`tidings sim replay many.toml --seed 7` tells"), "{}", done.err);
+    here(&["sim", "replay", "many.toml", "--seed", "7"]).failed(1, "--seed 7");
+    let done = here(&["sim", "compare", ".", "--update"]);
+    done.failed(1, "too many breaks L2 after ");
+    assert!(done.err.contains("`tidings sim replay ./many.toml` tells"), "{}", done.err);
+}
+
+#[test]
+fn a_step_that_did_nothing_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("idle.toml");
+    let step = |at: &str, what: &str| format!("[[step]]\nat = \"{at}\"\ndo = \"{what}\"\nnode = 1\n");
+    let steps = [step("1s", "crash"), step("2s", "crash")].concat();
+    fs::write(&file, format!("name = \"idle\"\nnodes = 3\nchaos = \"5s\"\n{steps}")).expect("it is written");
+    let done = run(&["sim", "run", &file.to_string_lossy()]);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    assert!(done.err.starts_with("note: the step of 2s, crashes, did nothing"), "{}", done.err);
+    assert_eq!(done.err.lines().count(), 1, "{}", done.err);
 }
 
 #[test]
@@ -106,6 +144,12 @@ fn scenarios_take_what_they_took_or_it_is_said() {
     assert_eq!(done.code, Some(0), "{}{}", done.out, done.err);
     let baseline = fs::read_to_string(here("baseline.toml")).expect("it was written");
     fs::write(here("baseline.toml"), baseline.replace("messages = ", "messages = 1")).expect("it is written");
+    let lines = compare(&["-o", "jsonl"]).out;
+    assert_eq!(
+        lines.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).count(),
+        5,
+        "{lines}"
+    );
     let done = compare(&["-o", "json"]);
     assert_eq!(done.code, Some(1));
     assert!(done.err.contains("1 of 5 figures differ by more than 5 %"), "{}", done.err);
@@ -114,4 +158,6 @@ fn scenarios_take_what_they_took_or_it_is_said() {
         messages["difference_percent"].as_f64().is_some_and(|difference| difference < -50.0),
         "{messages}"
     );
+    fs::rename(here("namesake.toml"), here("other.toml")).expect("it is moved");
+    compare(&[]).failed(1, "has namesake, and there is no namesake.toml");
 }

@@ -90,8 +90,11 @@ impl Gossiper {
                 self.apply(now, sender.id, &news.deltas);
                 if self.proofs.is_proved(from, now.moment) {
                     self.fetch(now, from, sender.id, &news.large, false);
-                } else if !news.large.is_empty() {
-                    // Its answer to that will show that it is there.
+                } else if self.clock.repairs > 0
+                    && news.large.iter().any(|line| self.wants(now, line))
+                    && self.proofs.spend(from, 4, now.moment)
+                {
+                    // Its answer to that will show that it is there. It is charged like a question of its own.
                     let allowed = self.proofs.allowance(from, len, now.moment);
                     self.repair(now, from, sender.id, self.config.datagram.min(allowed));
                 }
@@ -307,7 +310,8 @@ impl Gossiper {
         let exchange = self.exchanges.end(exchange).ok_or(Rejected::Unsolicited)?;
         self.contacts.remember(self.others(refusal.others));
         // Two agree on it, or all that can be asked.
-        let enough = self.contacts.neighbour_count().unwrap_or_else(|| self.askable(from)).min(2);
+        let enough =
+            self.contacts.neighbour_count(&self.cluster).unwrap_or_else(|| self.askable(from)).min(2);
         let own = self.cluster.own().generation();
         if exchange.generation != own {
             return Ok(());

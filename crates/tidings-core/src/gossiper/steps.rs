@@ -93,6 +93,12 @@ impl Gossiper {
     fn beat(&mut self, now: Time) {
         let highest = bounds::highest_heartbeat(now.wall, self.cluster.own().generation());
         let own = self.cluster.own_mut();
+        if flaw!(HeartRaces) {
+            own.heartbeat = Heartbeat(own.heartbeat.0 + 1);
+        }
+        if flaw!(HeartFalls) && own.heartbeat.0.is_multiple_of(16) {
+            own.heartbeat = Heartbeat(own.heartbeat.0 / 2);
+        }
         // Never backwards, also where the wall clock went back.
         own.heartbeat = Heartbeat((own.heartbeat.0 + 1).min(highest.0)).max(own.heartbeat);
         own.authored = now.moment;

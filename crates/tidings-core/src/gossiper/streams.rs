@@ -66,14 +66,7 @@ impl Gossiper {
         large: &[Line],
         has_much: bool,
     ) -> bool {
-        let wanted = |line: &&Line| {
-            let head = Head { generation: line.generation, heartbeat: Heartbeat(0) };
-            line.id != self.cluster.me()
-                && bounds::is_believable(now.wall, head, line.max)
-                && self.cluster.compare(line).is_lt()
-                && !self.streams.is_fetching(line.id)
-                && !self.streams.is_futile(line.id, now.moment)
-        };
+        let wanted = |line: &&Line| self.wants(now, line);
         let lines: Vec<Line> = large.iter().filter(wanted).map(|line| self.cluster.line(line.id)).collect();
         let is_futile = self.streams.is_futile(id, now.moment);
         let has_much = has_much && !is_futile && !self.streams.is_fetching_much();
@@ -93,6 +86,16 @@ impl Gossiper {
             self.send(stream, Body::Fetch(Fetch { lines, window }));
         }
         self.streams.is_fetching_much()
+    }
+
+    /// Whether this node would fetch what `line` names.
+    pub(super) fn wants(&self, now: Time, line: &Line) -> bool {
+        let head = Head { generation: line.generation, heartbeat: Heartbeat(0) };
+        line.id != self.cluster.me()
+            && bounds::is_believable(now.wall, head, line.max)
+            && self.cluster.compare(line).is_lt()
+            && !self.streams.is_fetching(line.id)
+            && !self.streams.is_futile(line.id, now.moment)
     }
 
     fn send(&mut self, stream: StreamId, body: Body) {

@@ -347,6 +347,9 @@ impl Gossiper {
         }
         let cause = if silence >= attempts { Cause::Silence } else { Cause::Attempts };
         self.put_to_rest(id, Standing::Unreachable);
+        if flaw!(ConvictionUntold) {
+            return;
+        }
         self.say(now, id, EventKind::Unreachable { phi, cause });
     }
 

@@ -1,10 +1,11 @@
 //! What must come true once nothing goes wrong any more: L1 to L5, F1, B3.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tidings_core::{Generation, Moment, NodeId, Replica, Standing, Version};
+use tidings_core::{Generation, Moment, NodeId, Standing, Version};
 
+use super::loads::Most;
 use super::{Checker, Promise};
 use crate::node::Place;
 use crate::simulation::Simulation;
@@ -32,7 +33,8 @@ const SETTLING: u32 = 60;
 const STREAMS: Duration = Duration::from_secs(20);
 /// How many intervals it may take at most until silence convicts.
 const SILENCE: u32 = 1_000;
-/// How many intervals a start may take beside, with the search for another process of the name.
+/// How many intervals a start may take beside, with the search for another process of the name, where a node starts as the
+/// chaos ends.
 const START: u32 = 12;
 
 /// R(n): within how many intervals all that run are equal: three times what an epidemic takes, log2 n + ln n.
@@ -103,24 +105,21 @@ impl Simulation {
         let running = self.running();
         let Some(&first) = running.first() else { return };
         let config = &self.nodes[first.0].config;
-        let (interval, datagram) = (config.interval, config.datagram);
-        let of_streams = if self.largest_version() < datagram / 4 {
-            0
-        } else {
-            u32::try_from(STREAMS.as_millis() / interval.as_millis()).unwrap_or(0)
-        };
-        let limit = rounds(running.len()) * slowness + 4 + of_streams;
-        let mut found = None;
-        for _ in 0..limit + START {
+        let interval = config.interval;
+        let of_streams = u32::try_from(STREAMS.as_millis() / interval.as_millis().max(1)).unwrap_or(0);
+        let start = if running.iter().all(|&place| self.core(place).has_begun()) { 0 } else { START };
+        let least = rounds(running.len()) * slowness + 4 + start;
+        let mut waited = 0;
+        while let Some((promise, place, what)) = self.not_yet_true() {
+            // Only a stream, or what takes its place, is waited for longer.
+            let limit = if self.counts.streams + self.counts.pieces > 0 { least + of_streams } else { least };
+            if waited >= limit {
+                let what = format_args!("{what}, after {waited} calm intervals");
+                return self.break_promise(promise, place, what);
+            }
             self.run(interval);
             self.end_the_superfluous();
-            found = self.not_yet_true();
-            if found.is_none() {
-                break;
-            }
-        }
-        if let Some((promise, place, what)) = found {
-            self.break_promise(promise, place, format_args!("{what}, after {limit} calm intervals"));
+            waited += 1;
         }
         if let Some(checker) = &mut self.checker {
             checker.forget_rates();
@@ -139,19 +138,6 @@ impl Simulation {
             self.look_at_the_dead(down, interval);
         }
         self.break_promise(Promise::F1, None, format_args!("somebody takes for live who is down"));
-    }
-
-    /// How many bytes the largest version that anybody wrote has.
-    fn largest_version(&self) -> usize {
-        let mut bytes = BTreeMap::<_, usize>::new();
-        for place in self.running() {
-            let entries = self.core(place).replica(self.id(place)).into_iter().flat_map(Replica::entries);
-            for (key, entry) in entries {
-                let value = entry.value.as_ref().map_or(0, |value| value.as_bytes().len());
-                *bytes.entry((place, entry.version)).or_default() += key.as_str().len() + value;
-            }
-        }
-        bytes.into_values().max().unwrap_or(0)
     }
 
     /// All that run, and did not give way to another one of their name.
@@ -229,7 +215,8 @@ impl Simulation {
                     && core.silent_until(**id).is_some_and(|at| at + 3 * interval < now)
             };
             if let Some(&id) = down.iter().find(overdue) {
-                self.break_promise(Promise::F1, place, format_args!("takes {id:?} for live, which is down"));
+                let name = self.checker.as_ref().map(|checker| checker.name(id)).unwrap_or_default();
+                self.break_promise(Promise::F1, place, format_args!("takes {name} for live, which is down"));
             }
         }
     }
@@ -248,13 +235,13 @@ impl Simulation {
             let Some(core) = &node.core else { continue };
             let load = core.load(node.moment(self.now));
             let soft = load.accused + load.acquitted + load.recent + load.fetching + load.serving;
-            let rounds = u32::try_from(node.config.fanout).unwrap_or(u32::MAX) + 2;
+            let most = Most::of(&node.config).in_calm(SETTLING);
             if soft > 0 {
                 self.break_promise(Promise::L5, place, format_args!("keeps {load:?} after the calm"));
             }
             let now = self.now;
             if let Some(checker) = &mut self.checker {
-                checker.look_at_rate(now, place, 3 * rounds * SETTLING);
+                checker.look_at_rate(now, place, most);
                 checker.look_at_all(now, place, &self.nodes[place.0]);
             }
         }

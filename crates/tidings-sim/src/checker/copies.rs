@@ -31,7 +31,8 @@ pub(super) struct Seen {
 
 impl Checker {
     /// A node is about to be told `message`.
-    pub(crate) fn hears(&mut self, place: Place, message: &Message) {
+    pub(crate) fn hears(&mut self, now: Moment, place: Place, message: &Message) {
+        self.hears_of_itself(now, place, message);
         let answered = match &message.body {
             Body::Syn(syn) => syn.evidence.as_slice(),
             Body::Ack(ack) => &ack.evidence,
@@ -98,11 +99,17 @@ impl Checker {
         let seen = self.view(place).seen.entry(id).or_default();
         let before = std::mem::replace(&mut seen.at, at);
         let untrue = picture_differs(seen, replica);
+        let (said, held) = (seen.standing, core.standing(id));
         let is_mine = me == Some(id);
         if at < before && !is_mine {
             let (name, (g, v)) = (self.name(id), before);
             let what = format_args!("what it holds of {name} falls from {g}/{v} to {}/{}", at.0, at.1);
             self.break_promise(Promise::S2, now, place, what);
+        }
+        if said != held && !is_mine {
+            let name = self.name(id);
+            let what = format_args!("its events say that {name} is {said:?}, and it takes it for {held:?}");
+            self.break_promise(Promise::S11, now, place, what);
         }
         if let Some(key) = untrue {
             let name = self.name(id);

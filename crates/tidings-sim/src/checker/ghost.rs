@@ -6,6 +6,7 @@ use tidings_core::{
     Entry, Generation, Gossiper, Head, Heartbeat, Key, Moment, NodeId, NodeName, Replica, Value, Version,
 };
 
+use super::claims::Claims;
 use super::{Checker, Promise, View, Write};
 use crate::node::{Place, SimNode};
 
@@ -81,7 +82,8 @@ impl Checker {
         let old = std::mem::take(self.view(place));
         let (told, before) = (old.told, old.own);
         let is_kept = node.config.durable && node.disk.is_some() && !old.lost_disk && before.is_some();
-        *self.view(place) = View { me: Some(id), interval: node.config.interval, ..View::default() };
+        let claims = Claims::begin(now);
+        *self.view(place) = View { me: Some(id), interval: node.config.interval, claims, ..View::default() };
         // What was lost with a disk binds nobody.
         let told = if is_kept { told } else { Generation(0) };
         self.view(place).told = told;
@@ -203,6 +205,7 @@ impl Checker {
         let (before, touched, leaving) = (view.own.replace(head), view.own_touched, view.is_leaving);
         (view.own_touched, view.own_max) = (false, max);
         let before = before.unwrap_or(head);
+        self.look_at_life(now, place, before, head);
         let Some(ghost) = self.ghosts.get_mut(&id) else { return };
         let is_new_life = before.generation != head.generation;
         if is_new_life {

@@ -10,6 +10,8 @@ use crate::node::Place;
 /// How often a node may be convicted by another one, and in how many intervals, where links fail one way.
 const FLAPS: usize = 2;
 const SPAN: u32 = 60;
+/// How many intervals after its start, or after it was away, a node may be convicted for that: nobody is, who ran for longer.
+const SETTLED: u32 = 12;
 
 impl Checker {
     /// A node told its user something.
@@ -37,8 +39,13 @@ impl Checker {
             EventKind::Departed => {
                 self.count("departures seen");
                 let seen = self.view(place).seen.entry(id).or_default();
-                seen.standing = Some(Standing::Departed);
+                let before = seen.standing.replace(Standing::Departed);
+                let twice = before == Some(Standing::Departed) && seen.departed >= Some(event.generation);
                 seen.departed = seen.departed.max(Some(event.generation));
+                if twice {
+                    let what = format!("tells twice that {} departed", self.name(id));
+                    self.break_promise(Promise::S11, now, place, format_args!("{what}"));
+                }
             }
         }
     }
@@ -88,7 +95,7 @@ impl Checker {
             self.break_promise(Promise::F3, now, place, format_args!("convicts {name} just after it slept"));
         } else if before.is_some() && !was_live {
             self.break_promise(Promise::S11, now, place, format_args!("convicts {name} twice: {kind:?}"));
-        } else if was_live && expectation.no_false_conviction && self.runs_well(now, id, SPAN * interval) {
+        } else if was_live && expectation.no_false_conviction && self.runs_well(now, id, SETTLED * interval) {
             self.break_promise(
                 Promise::F2,
                 now,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_core::{Body, Gossiper, Message, Moment};
+use tidings_core::{Body, Config, Gossiper, Message, Moment};
 
 use super::{Checker, Promise};
 use crate::node::{Place, SimNode};
@@ -23,11 +23,36 @@ pub(super) struct Rate {
     alarms: u32,
 }
 
-/// What a node may begin in an interval beside its rounds: suspects tried again, exchanges repeated, gaps repaired; see
-/// PROTOCOL.md. Two rounds may lie in one interval of ours.
-const BESIDE: u32 = 8 + 4 + 4;
-/// How often it gives alarms in an interval.
+/// How often a node gives alarms in an interval.
 const ALARMS: u32 = 10;
+/// How many exchanges a node may begin: B3.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    /// In a round.
+    round: u32,
+    /// In an interval, beside rounds: suspects tried again, exchanges repeated, gaps repaired; see PROTOCOL.md.
+    beside: u32,
+}
+
+impl Most {
+    /// What `config` allows. Whatever else may begin something has its budget here.
+    pub(super) fn of(config: &Config) -> Self {
+        let fanout = u32::try_from(config.fanout).unwrap_or(u32::MAX);
+        // The fan-out's, one with a node that does not answer, and one with a seed.
+        Self { round: fanout.saturating_add(2), beside: 8 + 4 + 4 }
+    }
+
+    /// In an interval of ours: two rounds may lie in it.
+    fn in_an_interval(self) -> u32 {
+        2 * self.round + self.beside
+    }
+
+    /// In so many intervals of the calm, by a clock that is a little too fast.
+    pub(super) fn in_calm(self, intervals: u32) -> u32 {
+        self.round * (intervals + 2) + self.beside
+    }
+}
+
 /// How many exchanges a node remembers, and streams that it opened, and that it serves.
 const EXCHANGES: usize = 256;
 /// How many rumors one turn may tell, whatever it leaves of the budget: to both sides on the ring, or to all neighbours.
@@ -51,14 +76,14 @@ impl Checker {
         }
         if matches!(message.body, Body::Syn(_) | Body::Push(_)) {
             let interval = node.config.interval;
-            let rounds = u32::try_from(node.config.fanout).unwrap_or(u32::MAX) + 2;
+            let most = Most::of(&node.config).in_an_interval();
             let rate = &mut self.view(place).rate;
             rate.in_calm += 1;
             if now.since(rate.since) >= interval {
                 (rate.since, rate.begun) = (now, 0);
             }
             rate.begun += 1;
-            let (begun, most) = (rate.begun, 2 * (rounds + BESIDE));
+            let begun = rate.begun;
             if begun > most {
                 let what = format_args!("begins {begun} exchanges in an interval: {most} are allowed");
                 self.break_promise(Promise::B3, now, place, what);
@@ -178,7 +203,7 @@ impl Checker {
         self.views.iter_mut().for_each(|view| view.rate.in_calm = 0);
     }
 
-    /// B3: in the calm, a node begins at most three times what its rounds do.
+    /// B3: in the calm, a node begins what its rounds do, and nothing besides for long.
     pub(super) fn look_at_rate(&mut self, now: Moment, place: Place, most: u32) {
         let begun = self.view(place).rate.in_calm;
         if begun > most {

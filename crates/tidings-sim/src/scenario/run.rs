@@ -21,6 +21,8 @@ pub struct Outcome {
     pub counts: Counts,
     /// How often what happened.
     pub coverage: BTreeMap<&'static str, u64>,
+    /// The steps that did nothing: who was to do something was down, or up already, or refused it.
+    pub idle: Vec<usize>,
     /// How much time passed, in the simulation.
     pub simulated: Duration,
     /// All that happened, in a word: see [`Simulation::trace_hash`].
@@ -67,6 +69,7 @@ pub(super) struct Stage<'a> {
     pub(super) staying: BTreeSet<Place>,
     pub(super) strangers: BTreeMap<Place, Place>,
     done: BTreeMap<&'static str, u64>,
+    idle: Vec<usize>,
 }
 
 /// One thing on the agenda.
@@ -96,7 +99,7 @@ impl<'a> Stage<'a> {
         let steps = scenario.steps.iter().enumerate().filter(|(_, step)| in_time(step));
         let agenda = steps.map(|(number, step)| ((step.at, number), Turn::Step(number))).collect();
         let (staying, strangers) = (BTreeSet::new(), BTreeMap::new());
-        Self { scenario, sim, agenda, staying, strangers, done: BTreeMap::new() }
+        Self { scenario, sim, agenda, staying, strangers, done: BTreeMap::new(), idle: Vec::new() }
     }
 
     fn perform(&mut self) {
@@ -130,7 +133,8 @@ impl<'a> Stage<'a> {
         if let Some(checker) = &sim.checker {
             coverage.extend(checker.coverage());
         }
-        Outcome { broken, counts, coverage, simulated: sim.now(), trace_hash: sim.trace_hash() }
+        let (idle, simulated, trace_hash) = (self.idle.clone(), sim.now(), sim.trace_hash());
+        Outcome { broken, counts, coverage, idle, simulated, trace_hash }
     }
 
     fn start_all(&mut self) {
@@ -195,6 +199,8 @@ impl<'a> Stage<'a> {
                 let step = &self.scenario.steps[number];
                 if self.act(number, step) {
                     *self.done.entry(step.action.name()).or_default() += 1;
+                } else {
+                    self.idle.push(number);
                 }
             }
             Turn::Lift(rule) => self.sim.network.lift(rule),

@@ -22,8 +22,8 @@ pub struct Step {
     pub action: Action,
 }
 
-/// What happens. Nodes are numbered from 0 in the order of their first start; where one is not there, or down, or up already,
-/// nothing happens. Shares are from 0 to 1.
+/// What happens. Nodes are numbered from 0 in the order of their first start; where one is down, or up already, nothing
+/// happens, and it is said. Shares are from 0 to 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
 #[allow(missing_docs)] // A field is what its action says.
@@ -258,6 +258,34 @@ impl Action {
         // Neighbours are known by their addresses.
         let moves = matches!(self, Self::Swap { .. });
         stays || moves || matches!(self, Self::Leave { .. } | Self::Join {} | Self::Namesake { .. })
+    }
+
+    /// Whether another node comes by it.
+    pub(super) fn adds_a_node(&self) -> bool {
+        matches!(self, Self::Join {} | Self::Namesake { .. } | Self::Stranger { .. })
+    }
+
+    /// Whether it can last, and end.
+    pub(super) fn lasts(&self) -> bool {
+        let ends = matches!(self, Self::Leave { .. } | Self::Crash { .. } | Self::Swap { .. });
+        let starts = matches!(self, Self::Restart { .. } | Self::MassRestart { .. } | Self::Clock { .. });
+        !(self.is_write() || self.adds_a_node() || ends || starts)
+    }
+
+    /// All nodes that it names.
+    pub(super) fn nodes(&self) -> Vec<usize> {
+        match self {
+            Self::Set { node, .. } | Self::SetMany { node, .. } | Self::Delete { node, .. } => vec![*node],
+            Self::Leave { node } | Self::Crash { node, .. } | Self::Restart { node, .. } => vec![*node],
+            Self::Pause { node, .. } | Self::Slow { node, .. } | Self::Clock { node, .. } => vec![*node],
+            Self::BreakDisk { node } | Self::Namesake { node } | Self::Stranger { node } => vec![*node],
+            Self::Swap { one, other } => vec![*one, *other],
+            Self::Split { sides } => sides.concat(),
+            Self::OneWay { from, to } => [from.as_slice(), to].concat(),
+            Self::MassRestart { .. } | Self::Join {} | Self::Loss { .. } | Self::Bursts { .. } => Vec::new(),
+            Self::Duplicates { .. } | Self::Hold { .. } | Self::Damage { .. } => Vec::new(),
+            Self::Largest { .. } | Self::Ring { .. } | Self::Streams { .. } => Vec::new(),
+        }
     }
 
     /// Whether it writes.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{draw, shrink};
@@ -57,6 +57,8 @@ pub struct Found {
     pub broken: Broken,
     /// A scenario that breaks it, too: the smallest that was found, for the first few seeds, and all of it for the others.
     pub scenario: Scenario,
+    /// Whether it was made smaller.
+    pub is_shrunk: bool,
 }
 
 /// How many failures are made smaller: that takes a while.
@@ -103,64 +105,98 @@ impl Campaign {
         Self { seeds, shard: Shard::default(), threads }
     }
 
-    /// The seeds of this part.
+    /// How many seeds this part has.
     #[must_use]
-    pub fn part(&self) -> Vec<u64> {
-        let mine = |seed: &u64| (seed - self.seeds.start) % self.shard.of == self.shard.number - 1;
-        self.seeds.clone().filter(mine).collect()
+    pub fn len(&self) -> u64 {
+        let all = self.seeds.end.saturating_sub(self.seeds.start);
+        all / self.shard.of + u64::from(all % self.shard.of >= self.shard.number)
+    }
+
+    /// Whether this part has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The seed in that place of this part; `None` beyond its end.
+    #[must_use]
+    pub fn seed(&self, place: u64) -> Option<u64> {
+        (place < self.len()).then(|| self.seeds.start + (self.shard.number - 1) + place * self.shard.of)
     }
 
     /// Runs them all. `progress` is told how many are done, from any thread.
     #[must_use]
-    pub fn run(&self, progress: &(dyn Fn(usize) + Sync)) -> Report {
-        let seeds = self.part();
-        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let results = Mutex::new(BTreeMap::new());
+    pub fn run(&self, progress: &(dyn Fn(u64) + Sync)) -> Report {
+        let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
+        let results = Mutex::new(Results::default());
         let work = || {
-            while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(seed) = self.seed(next.fetch_add(1, Ordering::Relaxed)) {
                 let begun = Clock::now();
                 let outcome = run(&draw(seed));
-                let result = (outcome, begun.elapsed());
-                results.lock().expect("nobody failed").insert(seed, result);
+                let took = begun.elapsed();
+                results.lock().expect("nobody failed").put(self, seed, outcome, took);
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1);
             }
         };
+        let threads = u64::try_from(self.threads).unwrap_or(u64::MAX).clamp(1, self.len().max(1));
         std::thread::scope(|scope| {
-            for _ in 1..self.threads.clamp(1, seeds.len().max(1)) {
+            for _ in 1..threads {
                 scope.spawn(work);
             }
             work();
         });
-        Report::of(results.into_inner().expect("nobody failed"))
+        let mut report = results.into_inner().expect("nobody failed").report;
+        report.failures.iter_mut().take(SHRUNK).for_each(Found::shrink);
+        report
     }
 }
 
-impl Report {
-    fn of(results: BTreeMap<u64, (Outcome, Duration)>) -> Self {
+/// What came of the seeds so far. Which thread is done first says nothing: they are added up in their order.
+#[derive(Debug, Default)]
+struct Results {
+    report: Report,
+    /// What came of seeds whose turn is not yet.
+    early: BTreeMap<u64, (Outcome, Duration)>,
+}
+
+impl Results {
+    fn put(&mut self, campaign: &Campaign, seed: u64, outcome: Outcome, took: Duration) {
+        self.early.insert(seed, (outcome, took));
+        while let Some(seed) = campaign.seed(self.report.seeds) {
+            let Some((outcome, took)) = self.early.remove(&seed) else { return };
+            self.report.add(seed, outcome, took);
+        }
+    }
+}
+
+impl Default for Report {
+    /// Of no seeds.
+    fn default() -> Self {
         let names = Action::NAMES.into_iter().chain(COUNTED);
-        let mut report = Self {
-            seeds: results.len() as u64,
+        Self {
+            seeds: 0,
             simulated: Duration::ZERO,
             processor: Duration::ZERO,
             coverage: names.map(|name| (name, 0)).collect(),
             failures: Vec::new(),
             trace_hash: 0,
-        };
-        for (seed, (outcome, took)) in results {
-            report.simulated += outcome.simulated;
-            report.processor += took;
-            for (name, count) in outcome.coverage {
-                *report.coverage.entry(name).or_default() += count;
-            }
-            report.trace_hash =
-                (report.trace_hash ^ outcome.trace_hash).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-            if let Some(broken) = outcome.broken {
-                let is_shrunk = report.failures.len() < SHRUNK;
-                let scenario = if is_shrunk { smallest(seed, &broken) } else { draw(seed) };
-                report.failures.push(Found { seed, broken, scenario });
-            }
         }
-        report
+    }
+}
+
+impl Report {
+    fn add(&mut self, seed: u64, outcome: Outcome, took: Duration) {
+        self.seeds += 1;
+        self.simulated += outcome.simulated;
+        self.processor += took;
+        for (name, count) in outcome.coverage {
+            *self.coverage.entry(name).or_default() += count;
+        }
+        self.trace_hash =
+            (self.trace_hash ^ outcome.trace_hash).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        if let Some(broken) = outcome.broken {
+            self.failures.push(Found { seed, broken, scenario: draw(seed), is_shrunk: false });
+        }
     }
 
     /// What never happened, though there were seeds enough for everything.
@@ -171,9 +207,13 @@ impl Report {
     }
 }
 
-fn smallest(seed: u64, broken: &Broken) -> Scenario {
-    let breaks = |scenario: &Scenario| run(scenario).broken.is_some_and(|b| b.promise == broken.promise);
-    shrink(draw(seed), &breaks)
+impl Found {
+    fn shrink(&mut self) {
+        let promise = self.broken.promise;
+        let breaks = |scenario: &Scenario| run(scenario).broken.is_some_and(|b| b.promise == promise);
+        self.scenario = shrink(draw(self.seed), &breaks);
+        self.is_shrunk = true;
+    }
 }
 
 /// What a thread takes of its processor, where the system says that; otherwise, what passes.
@@ -216,7 +256,8 @@ mod tests {
     fn shards_are_all_of_it_together() {
         let parts = (1..=5).flat_map(|number| {
             let shard = Shard { number, of: 5 };
-            Campaign { shard, ..Campaign::new(100..117) }.part()
+            let campaign = Campaign { shard, ..Campaign::new(100..117) };
+            (0..campaign.len()).map_while(move |place| campaign.seed(place))
         });
         let mut all: Vec<u64> = parts.collect();
         all.sort_unstable();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidings_core::{Mode, Mongering, Rng, Stop};
 
 use crate::node::Disk;
-use crate::scenario::{Action, Scenario, Shape, Step, Streams};
+use crate::scenario::{Action, Scenario, Shape, Step, Streams, defaults};
 
 /// The scenario of `seed`.
 #[must_use]
@@ -71,6 +71,8 @@ fn cluster(rng: &mut Rng, seed: u64) -> Scenario {
         interval,
         fanout: pick(rng, &[1, 1, 1, 2, 3]),
         datagram: pick(rng, &[1_200, 1_200, 1_200, 512, 1_400]),
+        max_bytes: pick(rng, &[64 << 10, 256 << 10]),
+        max_nodes: defaults::max_nodes(),
         disk: rng.chance(1, 2),
         drift: Vec::new(),
         latency: (Duration::from_millis(1), latest.max(Duration::from_millis(2))),
@@ -166,7 +168,13 @@ impl<'a> Draw<'a> {
         }
     }
 
+    /// Long enough that what is counted in sixty intervals can go wrong.
+    fn last_long(&mut self) {
+        self.scenario.chaos = self.scenario.interval * 120;
+    }
+
     fn some_losses(&mut self) {
+        self.last_long();
         let (share, most) = (self.share(1, 10), self.scenario.interval / 5);
         self.at(Duration::ZERO, None, Action::Loss { share });
         let (twice, held) = (self.share(0, 10), self.share(0, 10));
@@ -175,7 +183,9 @@ impl<'a> Draw<'a> {
     }
 
     fn one_way(&mut self) {
-        let (one, other) = (self.node(), self.node());
+        self.last_long();
+        let one = self.node();
+        let other = (one + self.number(1, self.scenario.nodes - 1)) % self.scenario.nodes;
         let action = Action::OneWay { from: vec![one], to: vec![other] };
         let at = self.intervals(5, 10);
         self.at(at, None, action);

@@ -31,6 +31,7 @@ impl Smallest<'_> {
     fn try_to(&mut self, change: impl FnOnce(&mut Scenario)) -> bool {
         let mut smaller = self.scenario.clone();
         change(&mut smaller);
+        smaller.drop_impossible();
         if smaller == self.scenario || self.tries == 0 {
             return false;
         }

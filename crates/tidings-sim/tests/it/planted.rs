@@ -2,7 +2,7 @@
 
 use tidings_core::{Flaw, plant};
 use tidings_sim::checker::Promise;
-use tidings_sim::scenario::run;
+use tidings_sim::scenario::{Scenario, run};
 use tidings_sim::swarm::draw;
 
 /// How many seeds may be needed.
@@ -58,11 +58,15 @@ each_is_found! {
     s4_no_deleted_key_returns: DeleteUntold is S4;
     s5_no_departed_node_returns: Returned is S5;
     s6_self_authority: Overwritten is S6;
+    s6_a_heart_beats_once_in_a_round: HeartRaces is S6;
+    s6_no_heart_beats_back: HeartFalls is S6;
+    s6_a_life_begins_for_a_claim: Unclaimed is S6;
     s7_the_promise_of_a_replica: GapSkipped is S7;
     s8_clusters_keep_apart: AnyCluster is S8;
     s9_a_durable_generation: GenerationReused is S9;
     s10_totality: Fatal is S10;
     s11_true_events: ChangeUntold is S11;
+    s11_true_standings: ConvictionUntold is S11;
     l1_convergence: Withheld is L1;
     l2_islands_merge: SeedsForgotten is L2;
     l3_refutation: Unforgiven is L3;
@@ -74,8 +78,20 @@ each_is_found! {
     f4_no_flapping: LoneAccuser is F4;
     f5_evidence: OldHeadsCount is F5;
     b1_memory: RecentUnbounded is B1;
+    b1_bytes: BytesUncounted is B1;
     b2_size: Oversized is B2;
     b3_rate: Obstinate is B3;
     b3_rumors: Spendthrift is B3;
     b5_queues: ExchangesKept is B5;
+}
+
+/// Where there are more nodes than a node remembers: not all know each other, but nobody remembers more than it may.
+#[test]
+fn b1_nodes() {
+    let few =
+        Scenario::parse("name = \"few\"\nnodes = 6\nchaos = \"5s\"\nmax-nodes = 4\n").expect("a scenario");
+    let broken = |few: &Scenario| run(few).broken.map(|broken| broken.promise);
+    assert_eq!(broken(&few), Some(Promise::L2));
+    let _planted = Planted::new(Flaw::NodesUncounted);
+    assert_eq!(broken(&few), Some(Promise::B1));
 }

@@ -86,6 +86,8 @@ fn each_told(message: &Message, id: NodeId, tell: &mut dyn FnMut(Generation, Hea
         Body::Ack(ack) => (&ack.heads, &ack.evidence, &ack.lines, &ack.deltas),
         Body::Ack2(news) => (&[], &[], &[], &news.deltas),
         Body::Push(push) => (&push.heads, &push.evidence, &push.lines, &push.deltas),
+        Body::Rumor(rumor) => (&[], &rumor.evidence, &rumor.lines, &rumor.deltas),
+        Body::Ask(lines) => (&[], &[], lines, &[]),
         Body::Help(evidence) | Body::Report(evidence) => (&[], std::slice::from_ref(evidence), &[], &[]),
         Body::Fetch(fetch) => (&[], &[], &fetch.lines, &[]),
         Body::FetchPieces(fetch) => (&[], &[], std::slice::from_ref(&fetch.line), &[]),
@@ -99,6 +101,7 @@ fn each_told(message: &Message, id: NodeId, tell: &mut dyn FnMut(Generation, Hea
         Body::Fetch(fetch) => (fetch.window.as_ref(), &[]),
         Body::Help(_) | Body::Report(_) | Body::FetchPieces(_) | Body::Piece(_) => (None, &[]),
         Body::Who(_) | Body::Namesake(_) | Body::Refusal(_) => (None, &[]),
+        Body::Rumor(_) | Body::Ask(_) => (None, &[]),
     };
     let told = heads.iter().chain(evidence.iter().map(|evidence| &evidence.head));
     told.filter(|head| head.id == id).for_each(|head| tell(head.generation, head.heartbeat, Version(0)));

@@ -170,6 +170,7 @@ fn measure(args: &LabArgs, experiments: &[Experiment], asked: &Spread) -> Result
             | Experiment::Staleness
             | Experiment::Digest
             | Experiment::Detect
+            | Experiment::Detection
             | Experiment::Heal
             | Experiment::Join => lab.run(experiment),
         };

@@ -31,6 +31,8 @@ mod sketch;
 
 mod accrual;
 mod detect;
+mod detection;
+mod membership;
 mod swim;
 
 mod heal;

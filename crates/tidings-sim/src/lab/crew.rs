@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::lab::chance::Chance;
 use crate::lab::experiment::Experiment;
 use crate::lab::row::Findings;
-use crate::lab::{detect, digest, heal, join, mongering, rumors, spread, staleness};
+use crate::lab::{detect, detection, digest, heal, join, mongering, rumors, spread, staleness};
 
 /// How to experiment.
 #[derive(Clone, Copy)]
@@ -60,6 +60,7 @@ impl Lab<'_> {
             Experiment::Staleness => staleness::run(self),
             Experiment::Digest => digest::run(self),
             Experiment::Detect => detect::run(self),
+            Experiment::Detection => detection::run(self),
             Experiment::Heal => heal::run(self),
             Experiment::Join => join::run(self),
         }

@@ -6,6 +6,7 @@ mod islands;
 mod large;
 mod liveness;
 mod lives;
+mod membership;
 mod model;
 mod modes;
 mod names;

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 
 use crate::cluster::Cluster;
 use crate::delta::Delta;
-use crate::message::{Ack, Cookie, Evidence, HeadLine, Line, News, Push, Syn, Window};
+use crate::message::{Ack, Cell, Cookie, Evidence, HeadLine, Line, News, Push, Syn, Window};
 use crate::name::NodeId;
 use crate::recent::{self, Item};
 use crate::rng::Rng;
+use crate::sketch::{Difference, Sketch};
 use crate::summary::Summary;
 use crate::time::Moment;
 use crate::version::Version;
@@ -30,17 +31,30 @@ pub(crate) struct Signs {
 pub(crate) struct SynKind {
     pub is_pull: bool,
     pub cookie: Option<Cookie>,
-    /// Where a window begins, if part of it is one.
-    pub window: Option<NodeId>,
+    pub depth: Depth,
+}
+
+/// How far what a SYN says of what is held here goes beyond what changed lately.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Depth {
+    /// Not at all.
+    Recent,
+    /// To a sketch, of so many cells at the most.
+    Sketch(usize),
+    /// To a window that begins there.
+    Window(NodeId),
 }
 
 /// A SYN of at most `datagram` bytes.
 pub(crate) fn syn(cluster: &Cluster, signs: Signs, kind: SynKind, datagram: usize) -> Syn {
-    let SynKind { is_pull, cookie, window } = kind;
+    let SynKind { is_pull, cookie, depth } = kind;
     let of_cookie = if cookie.is_some() { size::COOKIE } else { 0 };
     let mut room = datagram.saturating_sub(size::GREETING + size::LIST + of_cookie);
     let Signs { heads, evidence } = fitting(signs, &mut room);
-    let share = if window.is_some() { room / 2 } else { room };
+    let share = match depth {
+        Depth::Recent => room,
+        Depth::Sketch(_) | Depth::Window(_) => room / 2,
+    };
     let mut lines = Vec::new();
     let mut spent = 0;
     for item in cluster.recent().newest_first().filter(|item| item.id != cluster.me()) {
@@ -52,8 +66,23 @@ pub(crate) fn syn(cluster: &Cluster, signs: Signs, kind: SynKind, datagram: usiz
         lines.push(line);
         room -= size::line(&line);
     }
-    let window = window.and_then(|first| self::window(cluster, first, room));
-    Syn { is_pull, summary: cluster.summary(), heads, evidence, lines, window, cookie }
+    let (sketch, window) = match depth {
+        Depth::Recent => (Vec::new(), None),
+        Depth::Sketch(most) => (sketch(cluster, most, room), None),
+        Depth::Window(first) => (Vec::new(), window(cluster, first, room)),
+    };
+    Syn { is_pull, summary: cluster.summary(), heads, evidence, lines, sketch, window, cookie }
+}
+
+/// The first cells of what is held here, `most` of them or as many as fit in `room`.
+fn sketch(cluster: &Cluster, most: usize, room: usize) -> Vec<Cell> {
+    let mut room = room.saturating_sub(size::LIST);
+    let fits = |cell: &&Cell| {
+        let left = room.checked_sub(size::cell(cell));
+        left.inspect(|left| room = *left).is_some()
+    };
+    let cells = cluster.sketch().map_or(&[][..], Sketch::cells);
+    cells.iter().take(most).take_while(fits).copied().collect()
 }
 
 /// How many lines the window of a push has: this many rounds bring all that a thousand nodes missed to light.
@@ -198,7 +227,7 @@ pub(crate) fn is_unexplained(cluster: &Cluster, sender: &Line, ack: &Ack) -> boo
 }
 
 fn summand(line: &Line) -> Summary {
-    line.known().map_or_else(Summary::default, |(generation, max)| Summary::of(line.id, generation, max))
+    Summary::of_line(line).unwrap_or_default()
 }
 
 /// What an exchange found: the lines of owners that are wanted here, and the lines of the peer where it lacks
@@ -215,6 +244,9 @@ fn examine(cluster: &Cluster, sender: &Line, syn: &Syn, rng: &mut Rng) -> Found 
         if named.insert(theirs.id) {
             sort_out(cluster, theirs, &mut wants, &mut lacks);
         }
+    }
+    if let Some(sketch) = cluster.sketch().filter(|_| !syn.sketch.is_empty()) {
+        examine_sketch(cluster, &sketch.difference(&syn.sketch), &mut named, &mut wants, &mut far);
     }
     if let Some(window) = &syn.window {
         examine_window(cluster, window, &mut named, &mut wants, &mut far);
@@ -241,6 +273,27 @@ fn examine_window(
     for &id in cluster.endpoints().between(window.first..=window.last) {
         if named.insert(id) {
             lacks.push(Line::unknown(id));
+        }
+    }
+}
+
+/// Sorts out what a sketch tells of owners that were not `named` before: whom it shows to be held here alone, its sender
+/// does not know.
+fn examine_sketch(
+    cluster: &Cluster,
+    difference: &Difference,
+    named: &mut BTreeSet<NodeId>,
+    wants: &mut Vec<Line>,
+    lacks: &mut Vec<Line>,
+) {
+    for theirs in &difference.theirs {
+        if named.insert(theirs.id) {
+            sort_out(cluster, theirs, wants, lacks);
+        }
+    }
+    for ours in &difference.ours {
+        if difference.is_whole && named.insert(ours.id) {
+            lacks.push(Line::unknown(ours.id));
         }
     }
 }

@@ -70,8 +70,10 @@ pub struct Gossiper {
     namesake: Search,
     clock: Clock,
     farewell: Option<Farewell>,
-    /// Whether what differs may be more than recent lines can settle: the next SYN carries a window.
+    /// Whether what differs may be more than recent lines can settle: the next SYN goes deeper. And how often in a row one
+    /// did, counted round.
     wide: bool,
+    sketched: u8,
     /// Where the next window begins, and which of the live has its head relayed next.
     window_from: NodeId,
     head_from: usize,
@@ -167,6 +169,7 @@ impl Gossiper {
             },
             farewell: None,
             wide: true,
+            sketched: 0,
             window_from: NodeId(rng.word()),
             head_from: 0,
             transmits: VecDeque::new(),

@@ -79,6 +79,7 @@ mod record;
 mod replica;
 mod rng;
 mod round;
+mod sketch;
 mod snapshot;
 mod stream;
 mod summary;
@@ -96,7 +97,7 @@ pub use flaw::{Flaw, plant};
 pub use gossiper::{Gossiper, Identity, Load};
 pub use interner::Interner;
 pub use message::{
-    Ack, Body, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line, Message, Namesake, News,
+    Ack, Body, Cell, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line, Message, Namesake, News,
     Piece, Push, Refusal, Sender, Syn, Window,
 };
 pub use name::{NameError, NodeId, NodeName};

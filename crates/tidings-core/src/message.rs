@@ -73,7 +73,9 @@ pub struct Syn {
     pub evidence: Vec<Evidence>,
     /// The owners that changed at the sender lately, newest first.
     pub lines: Vec<Line>,
-    /// A part of all that the sender knows: the backstop, when lines alone did not settle what differs.
+    /// What the sender holds, as sums that tell how the receiver differs: when lines alone did not settle that.
+    pub sketch: Vec<Cell>,
+    /// A part of all that the sender knows: the backstop, for a stranger, or when a sketch does not tell what differs.
     pub window: Option<Window>,
     /// What an earlier answer gave, to show that the sender is where it says.
     pub cookie: Option<Cookie>,
@@ -215,6 +217,19 @@ impl Line {
     pub fn known(&self) -> Option<(Generation, Version)> {
         (self.generation > Generation(0)).then_some((self.generation, self.max))
     }
+}
+
+/// A sum over some of the lines that a node holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cell {
+    /// Their ids, one bit against the other.
+    pub id: u64,
+    /// Their generations, in the same way.
+    pub generation: u64,
+    /// Their versions, in the same way.
+    pub max: u64,
+    /// The lower halves of their hashes in a summary, added up.
+    pub check: u32,
 }
 
 /// A sign of life, relayed.

@@ -167,6 +167,9 @@ impl Gossiper {
         self.hear_evidence(now, sender.id, &syn.evidence);
         self.hear_lines(now, &syn.lines);
         self.cluster.compared(sender.id, syn.summary == self.cluster.summary());
+        if !syn.sketch.is_empty() {
+            self.keep_sketch();
+        }
         let signs = self.signs(now.moment, Some(sender));
         let (line, datagram) = (line_of(sender), self.config.datagram);
         let allowed = self.proofs.allowance(from, len, now.moment);
@@ -266,6 +269,9 @@ impl Gossiper {
         self.wide = !equal
             && ack.summary != exchange.summary
             && digest::is_unexplained(&self.cluster, &line_of(sender), &ack);
+        if !self.wide {
+            self.sketched = 0;
+        }
         let news = digest::ack2(&self.cluster, &ack, now.moment, self.config.datagram);
         if self.config.mode == Mode::PushPull && news != News::default() {
             self.transmit(from, number, Body::Ack2(news));

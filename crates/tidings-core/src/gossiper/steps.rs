@@ -9,15 +9,17 @@ use super::{Gossiper, REPAIRS, REPEATS, RETRIES};
 use crate::bounds;
 use crate::config::Mode;
 use crate::delta::Delta;
-use crate::digest::{self, Signs, SynKind};
+use crate::digest::{self, Depth, Signs, SynKind};
 use crate::exchange::Exchange;
 use crate::message::{Body, Cookie, HeadLine, Message, Sender, Window};
 use crate::name::NodeId;
 use crate::peer::Transmit;
 use crate::round::{self, Standings};
+use crate::sketch::Sketch;
 use crate::snapshot::Standing;
 use crate::time::{Moment, Time};
 use crate::version::Heartbeat;
+use crate::wire::size;
 
 impl Gossiper {
     /// One exchange after the other, `fanout` of them evenly spread over the interval; the first of them begins the
@@ -165,9 +167,9 @@ impl Gossiper {
     ) {
         let live = with.filter(|&id| self.cluster.standing(id) == Some(Standing::Live));
         let signs = self.signs(now.moment, None);
-        let window = (self.wide || live.is_none()).then_some(self.window_from);
+        let depth = self.depth(live.is_some());
         let is_pull = self.config.mode != Mode::PushPull;
-        let syn = digest::syn(&self.cluster, signs, SynKind { is_pull, cookie, window }, room);
+        let syn = digest::syn(&self.cluster, signs, SynKind { is_pull, cookie, depth }, room);
         self.turn_window(syn.window.as_ref());
         let fails = Some(now.moment + self.patience_for_an_answer());
         let generation = self.cluster.own().generation();
@@ -178,6 +180,32 @@ impl Gossiper {
         self.transmit(to, number, Body::Syn(syn));
     }
 
+    /// How far the next SYN has to go, to one that is live, or is not. What recent lines do not explain, a sketch tells in a few
+    /// hundred bytes where little differs, which is most likely, and in a datagram where it is more; where much does, windows
+    /// tell part after part of it, with a sketch in between.
+    fn depth(&mut self, is_live: bool) -> Depth {
+        if !is_live {
+            return Depth::Window(self.window_from);
+        }
+        if !self.wide {
+            return Depth::Recent;
+        }
+        let tried = self.sketched;
+        self.sketched = (tried + 1) % 5;
+        let most = match tried {
+            0 => FEW_CELLS,
+            1 => Sketch::MOST,
+            _ if flaw!(Unsketched) => Sketch::MOST,
+            _ => return Depth::Window(self.window_from),
+        };
+        self.keep_sketch();
+        Depth::Sketch(most)
+    }
+
+    /// Keeps a sketch that fills a datagram.
+    pub(super) fn keep_sketch(&mut self) {
+        self.cluster.keep_sketch(self.config.datagram / size::SMALLEST_CELL);
+    }
     pub(super) fn transmit(&mut self, to: SocketAddr, exchange: u32, body: Body) {
         let message = self.message(exchange, body);
         self.transmits.push_back(Transmit::Datagram { to, message });
@@ -238,3 +266,6 @@ impl Gossiper {
         picks.into_iter().filter_map(|id| Some(self.cluster.endpoint(id)?.address())).collect()
     }
 }
+
+/// So many cells tell of ten changed owners, most of the time: each is a line of one node and a line of the other.
+const FEW_CELLS: usize = 40;

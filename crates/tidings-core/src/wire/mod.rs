@@ -64,8 +64,9 @@ const MUCH: u8 = 12;
 const COOKIE: u8 = 13;
 const PIECES: u8 = 14;
 const WHOSE: u8 = 15;
+const SKETCH: u8 = 16;
 /// The highest tag that this release knows; later ones add above it.
-const LAST: u8 = WHOSE;
+const LAST: u8 = SKETCH;
 
 /// Why bytes are no message for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -208,6 +209,7 @@ fn write_sections(out: &mut Writer, message: &Message) {
             some_section(out, WINDOW, syn.window.as_slice(), parts::write_windows);
             some_section(out, EVIDENCE, &syn.evidence, parts::write_evidence);
             some_section(out, COOKIE, syn.cookie.as_slice(), parts::write_cookies);
+            some_section(out, SKETCH, &syn.sketch, parts::write_cells);
         }
         Body::Ack(ack) => {
             out.section(SUMMARY, |out| out.word(ack.summary.0));
@@ -268,6 +270,7 @@ fn read_message(kind: u8, mut sections: Sections<'_>) -> Result<Message, WireErr
             window: sections.optional(WINDOW, parts::read_window)?,
             evidence: sections.list(EVIDENCE, parts::read_evidence)?,
             cookie: sections.optional(COOKIE, Reader::word)?.map(Cookie),
+            sketch: sections.list(SKETCH, parts::read_cells)?,
         }),
         ACK => Body::Ack(Ack {
             summary: Summary(sections.required(SUMMARY, Reader::word)?),

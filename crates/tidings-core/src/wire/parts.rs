@@ -3,11 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{Reader, WireError, Writer};
+use super::{Reader, WireError, Writer, size};
 use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Value};
 use crate::message::{
-    Cookie, Evidence, FetchPieces, HeadLine, Instance, Line, Namesake, Piece, Sender, Window,
+    Cell, Cookie, Evidence, FetchPieces, HeadLine, Instance, Line, Namesake, Piece, Sender, Window,
 };
 use crate::name::{NodeId, NodeName};
 use crate::time::millis;
@@ -147,6 +147,25 @@ fn read_line(bytes: &mut Reader<'_>) -> Result<Line, WireError> {
     let line = Line { id, generation: Generation(bytes.varint()?), max: Version(bytes.varint()?) };
     let unknown = line.known().is_none() && line.max > Version(0);
     if unknown { Err(WireError::Malformed("a version of an unknown owner")) } else { Ok(line) }
+}
+
+pub(super) fn write_cells(out: &mut Writer, cells: &[Cell]) {
+    out.varint(cells.len() as u64);
+    for cell in cells {
+        out.word(cell.id);
+        out.varint(cell.generation);
+        out.varint(cell.max);
+        out.half(cell.check);
+    }
+}
+
+pub(super) fn read_cells(bytes: &mut Reader<'_>) -> Result<Vec<Cell>, WireError> {
+    let count = bytes.count(size::SMALLEST_CELL)?;
+    let mut read = || {
+        let (id, generation, max) = (bytes.word()?, bytes.varint()?, bytes.varint()?);
+        Ok(Cell { id, generation, max, check: bytes.half()? })
+    };
+    (0..count).map(|_| read()).collect()
 }
 
 /// A number of at most 32 bits.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::delta::Delta;
 use crate::entry::{Entry, Key};
-use crate::message::{Evidence, HeadLine, Line};
+use crate::message::{Cell, Evidence, HeadLine, Line};
 use crate::time::millis;
 use crate::version::Version;
 
@@ -38,6 +38,14 @@ pub(crate) const fn varint(number: u64) -> usize {
 /// The bytes of a line.
 pub(crate) fn line(line: &Line) -> usize {
     8 + varint(line.generation.0) + varint(line.max.0)
+}
+
+/// The shortest cell of a sketch.
+pub(crate) const SMALLEST_CELL: usize = 8 + 1 + 1 + 4;
+
+/// The bytes of a cell of a sketch.
+pub(crate) fn cell(cell: &Cell) -> usize {
+    8 + varint(cell.generation) + varint(cell.max) + 4
 }
 
 /// The most bytes that a head line takes, in whatever company.

@@ -1,0 +1,159 @@
+//! What an exchange costs two nodes that know many, by how much they differ.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tidings_core::{
+    Acquaintances, Config, Gossiper, Identity, Key, Moment, NodeName, Peer, Seal, Time, Transmit, Value,
+    WallClock,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at(seconds: u32) -> Time {
+    let moment = Moment::default() + seconds * SECOND;
+    Time { moment, wall: WallClock(1_800_000_000_000 + 1_000 * u64::from(seconds)) }
+}
+
+fn node(name: &str, address: SocketAddr, config: Config) -> Gossiper {
+    let me = Identity { name: NodeName::new(name).unwrap(), address, saved: None };
+    // Each in a life of its own, begun some time in the last two years.
+    let age = name.bytes().fold(7, |hash: u64, byte| hash.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
+    let born = Time { wall: WallClock(at(0).wall.0 - age % (63 << 30)), ..at(0) };
+    Gossiper::new(config, me, age, born).unwrap()
+}
+
+/// Nodes that hold one short key each.
+fn crowd(count: usize) -> Vec<Gossiper> {
+    let address = |number: usize| {
+        let [.., a, b, c] = u32::try_from(number).unwrap().to_be_bytes();
+        SocketAddr::from(([10, a, b, c], 7_000))
+    };
+    let mut all: Vec<_> = (0..count)
+        .map(|number| node(&format!("node-{number}"), address(number), Config::new("test")))
+        .collect();
+    all.iter_mut().for_each(|node| write(node, "old"));
+    all
+}
+
+fn write(node: &mut Gossiper, value: &str) {
+    node.set(at(0), [(Key::new("key").unwrap(), Value::from(value))]).unwrap();
+}
+
+/// Two nodes that gossip with each other alone, and know many.
+struct Pair {
+    nodes: [Gossiper; 2],
+    seal: Seal,
+    seconds: u32,
+    /// The length of each message, in order.
+    sent: Vec<usize>,
+}
+
+const ADDRESSES: [([u8; 4], u16); 2] = [([10, 255, 0, 1], 1), ([10, 255, 0, 2], 1)];
+
+impl Pair {
+    /// The first one knows what is in `first`, the other one what is in `second`.
+    fn new(first: &Acquaintances, second: &Acquaintances, config: &Config) -> Self {
+        let [one, other] = ADDRESSES.map(SocketAddr::from);
+        let mut nodes = [node("one", one, config.clone()), node("other", other, config.clone())];
+        for (node, neighbour) in nodes.iter_mut().zip([other, one]) {
+            node.handle_timeout(at(0));
+            while node.poll_transmit().is_some() {}
+            node.handle_neighbours(at(0), vec![neighbour]);
+        }
+        let mut pair = Self { nodes, seal: Seal::new("test"), seconds: 0, sent: Vec::new() };
+        // They meet, and hear of the others when their news of each other is long settled.
+        pair.rounds(40);
+        let now = at(pair.seconds);
+        pair.nodes[0].acquaint(now, first);
+        pair.nodes[1].acquaint(now, second);
+        pair.sent.clear();
+        pair
+    }
+
+    /// Both begin so many rounds, one after the other.
+    fn rounds(&mut self, count: u32) {
+        for _ in 0..count {
+            self.round_of(0);
+            self.round_of(1);
+        }
+    }
+
+    /// A second passes, in which one node begins what it has to, and the other one only answers.
+    fn round_of(&mut self, first: usize) {
+        self.seconds += 1;
+        let now = at(self.seconds);
+        self.nodes[first].handle_timeout(now);
+        loop {
+            let from = [first, 1 - first].into_iter().find_map(|from| {
+                let transmit = self.nodes[from].poll_transmit()?;
+                Some((from, transmit))
+            });
+            let Some((from, transmit)) = from else { return };
+            let Transmit::Datagram { to, message } = transmit else { panic!("no streams here") };
+            if to != SocketAddr::from(ADDRESSES[1 - from]) {
+                continue;
+            }
+            let bytes = self.seal.encode(&message);
+            self.sent.push(bytes.len());
+            let message = self.seal.decode(&bytes).unwrap();
+            let peer = Peer::Datagram { from: ADDRESSES[from].into(), len: bytes.len() };
+            self.nodes[1 - from].handle_message(now, peer, message).unwrap();
+        }
+    }
+
+    fn is_equal(&self) -> bool {
+        let [one, other] = &self.nodes;
+        one.ids() == other.ids()
+            && one.ids().iter().all(|&id| {
+                one.replica(id).map(|replica| (replica.generation(), replica.max_version()))
+                    == other.replica(id).map(|replica| (replica.generation(), replica.max_version()))
+            })
+    }
+
+    /// How many bytes it takes until both hold the same.
+    fn bytes_until_equal(&mut self, rounds: u32) -> usize {
+        for _ in 0..rounds {
+            self.round_of(0);
+            if self.is_equal() {
+                return self.sent.iter().sum();
+            }
+        }
+        panic!("not equal after {:?}", self.sent);
+    }
+}
+
+/// Two that know `known` others, of whom `changed` wrote again: of half of them one knows it, of the others the other one.
+fn differing(known: usize, changed: usize, config: &Config) -> Pair {
+    let (mut crowd, mut others) = (crowd(known), crowd(known));
+    let step = known / changed.max(1);
+    let half = |crowd: &mut [Gossiper], from: usize, value: &str| {
+        (0..changed).filter(|n| n % 2 == from).for_each(|n| write(&mut crowd[n * step], value));
+    };
+    half(&mut crowd, 0, "new");
+    let first = Gossiper::acquaintances(&crowd);
+    half(&mut others, 1, "new");
+    let second = Gossiper::acquaintances(&others);
+    Pair::new(&first, &second, config)
+}
+
+/// D4: what ten owners of ten thousand changed long ago takes two kilobytes to settle, whoever knows of it.
+#[test]
+fn d4_ten_changed_owners_among_ten_thousand_take_two_kilobytes() {
+    let mut pair = differing(10_000, 10, &Config::new("test"));
+    assert!(!pair.is_equal());
+    let bytes = pair.bytes_until_equal(6);
+    println!("{:?}", pair.sent);
+    assert!(bytes <= 2_000, "{bytes}: {:?}", pair.sent);
+}
+
+/// D3: what two nodes exchange that hold the same is as long among ten thousand as among a hundred.
+#[test]
+fn d3_an_idle_exchange_is_as_short_however_many_are_known() {
+    for known in [100, 1_000, 10_000] {
+        let mut pair = differing(known, 0, &Config::new("test"));
+        pair.round_of(0);
+        println!("{known}: {:?}", pair.sent);
+        assert_eq!(pair.sent.len(), 2);
+    }
+}

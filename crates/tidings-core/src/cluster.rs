@@ -248,6 +248,13 @@ impl Cluster {
         self.endpoint(theirs.id).map_or(0, |endpoint| endpoint.replica().left(theirs.known(), enough))
     }
 
+    /// How many versions one who is at `theirs` is behind, at the most.
+    pub(crate) fn depth(&self, theirs: &Line) -> u64 {
+        let ours = self.line(theirs.id);
+        let from = if theirs.generation == ours.generation { theirs.max } else { Version(0) };
+        ours.max.0.saturating_sub(from.0)
+    }
+
     /// Lets `id` be asked for in the next exchanges, or passed on: something about it is new.
     pub(crate) fn touch(&mut self, id: NodeId, since: Version) {
         let young = recent::young_for(self.endpoints.len());

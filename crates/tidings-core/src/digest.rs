@@ -1,7 +1,7 @@
 //! What the messages of an exchange say: the digest in a SYN, the answer in an ACK, the rest in an ACK2, each filled
 //! to the size of a datagram and no further.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 
 use crate::cluster::Cluster;
@@ -333,18 +333,50 @@ struct Packed {
 fn is_small(cluster: &Cluster, theirs: &Line) -> bool {
     let newest = cluster.recent().newest_first().next();
     let is_busy = newest.is_some_and(|item| item.id != theirs.id && item.round + 1 >= cluster.round());
-    is_busy && cluster.left(theirs, 200) < 200
+    is_busy && cluster.left(theirs, SMALL) < SMALL
+}
+
+/// What is small beside a datagram.
+const SMALL: usize = 200;
+
+/// The order in which to tell those who are at `lacks`: first those of whom little is to be told, as far as half the room
+/// goes, however much there is of others; then whose versions are most behind, so that whoever waits comes to its turn.
+fn by_need(cluster: &Cluster, lacks: &[Line], room: usize) -> Vec<Line> {
+    let mut slice = room / 2;
+    let (mut small, mut rest) = (Vec::with_capacity(lacks.len()), Vec::new());
+    for line in lacks {
+        let left = cluster.left(line, SMALL);
+        match slice.checked_sub(left).filter(|_| left <= SMALL) {
+            Some(left) => {
+                slice = left;
+                small.push(*line);
+            }
+            None => rest.push(*line),
+        }
+    }
+    rest.sort_by_cached_key(|line| Reverse(cluster.depth(line)));
+    small.append(&mut rest);
+    small
 }
 
 fn pack(cluster: &Cluster, lacks: &[Line], now: Moment, room: usize, datagram: usize) -> Packed {
     let (unsent, large) = (Vec::new(), Vec::new());
     let mut packed = Packed { deltas: Vec::new(), spent: 0, unsent, large, left: 0 };
-    for theirs in lacks {
+    let lacks = by_need(cluster, lacks, room);
+    for (place, theirs) in lacks.iter().enumerate() {
         if flaw!(SmallWaits) && is_small(cluster, theirs) {
             continue;
         }
         let left = room - packed.spent;
-        let delta = if left < SMALLEST_DELTA { None } else { cluster.delta(theirs, now, left) };
+        let delta = if left < SMALLEST_DELTA {
+            None
+        } else if place + 1 < lacks.len() && cluster.left(theirs, SMALL) > SMALL {
+            // Others wait: half of what is left, unless not even a version fits in that.
+            let half = cluster.delta(theirs, now, left / 2);
+            half.or_else(|| cluster.delta(theirs, now, left))
+        } else {
+            cluster.delta(theirs, now, left)
+        };
         let mut at = *theirs;
         if let Some(delta) = delta {
             at = Line { id: delta.owner, generation: delta.generation, max: delta.through };

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::cluster::Cluster;
 use crate::delta::Delta;
-use crate::message::{Ack, Cell, Cookie, Evidence, HeadLine, Line, News, Push, Syn, Window};
+use crate::message::{Ack, Beats, Cell, Cookie, Evidence, HeadLine, Line, News, Push, Syn, Window};
 use crate::name::NodeId;
 use crate::recent::{self, Item};
 use crate::rng::Rng;
@@ -24,6 +24,8 @@ const SMALLEST_DELTA: usize = 32;
 pub(crate) struct Signs {
     pub heads: Vec<HeadLine>,
     pub evidence: Vec<Evidence>,
+    /// In the place of heads, for one who holds the same.
+    pub beats: Option<Beats>,
 }
 
 /// What a SYN is besides what it tells.
@@ -50,7 +52,7 @@ pub(crate) fn syn(cluster: &Cluster, signs: Signs, kind: SynKind, datagram: usiz
     let SynKind { is_pull, cookie, depth } = kind;
     let of_cookie = if cookie.is_some() { size::COOKIE } else { 0 };
     let mut room = datagram.saturating_sub(size::GREETING + size::LIST + of_cookie);
-    let Signs { heads, evidence } = fitting(signs, &mut room);
+    let Signs { heads, evidence, .. } = fitting(signs, &mut room);
     let share = match depth {
         Depth::Recent => room,
         Depth::Sketch(_) | Depth::Window(_) => room / 2,
@@ -97,7 +99,7 @@ pub(crate) fn push(
     (room, datagram): (usize, usize),
 ) -> Push {
     let mut room = room.saturating_sub(size::GREETING + 4 * size::LIST + size::WINDOW);
-    let Signs { heads, evidence } = fitting(signs, &mut room);
+    let Signs { heads, evidence, .. } = fitting(signs, &mut room);
     let of_window = room.min(size::WINDOW + PUSHED_LINES * size::LONGEST_LINE);
     let window = self::window(cluster, window, of_window);
     room -= of_window;
@@ -149,13 +151,15 @@ pub(crate) fn ack(
     let summary = cluster.summary();
     let (large, has_much, cookie) = (Vec::new(), false, None);
     let (lines, deltas) = (Vec::new(), Vec::new());
-    let mut all =
-        room.saturating_sub(size::GREETING + 4 * size::LIST + size::VARINT + size::SECTION + size::COOKIE);
     if summary == syn.summary {
-        let Signs { heads, evidence } = fitting(signs, &mut all);
-        let ack = Ack { summary, heads, evidence, lines, deltas, large, has_much, cookie };
+        let mut room = room.saturating_sub(size::GREETING);
+        let Signs { heads, evidence, beats } = fitting(signs, &mut room);
+        let beats = beats.filter(|beats| size::beats(beats) <= room);
+        let ack = Ack { summary, heads, beats, evidence, lines, deltas, large, has_much, cookie };
         return Answer { ack, is_behind: false, is_cut: false };
     }
+    let all =
+        room.saturating_sub(size::GREETING + 4 * size::LIST + size::VARINT + size::SECTION + size::COOKIE);
     let Found { mut wants, lacks } = examine(cluster, sender, syn, rng);
     let is_behind = !wants.is_empty();
     if syn.is_pull {
@@ -171,11 +175,12 @@ pub(crate) fn ack(
     let (mut lines, mut large) = (Vec::new(), Vec::new());
     take_lines(&packed.large, &mut large, &mut room);
     take_lines(&wants, &mut lines, &mut room);
-    let Signs { heads, evidence } = fitting(signs, &mut room);
+    let Signs { heads, evidence, .. } = fitting(signs, &mut room);
     let is_cut = packed.left > 0 || lines.len() < wants.len();
     take_lines(&packed.unsent, &mut lines, &mut room);
     let has_much = packed.left > MUCH * datagram;
-    let ack = Ack { summary, heads, evidence, lines, deltas: packed.deltas, large, has_much, cookie };
+    let beats = None;
+    let ack = Ack { summary, heads, beats, evidence, lines, deltas: packed.deltas, large, has_much, cookie };
     Answer { ack, is_behind, is_cut }
 }
 

@@ -74,9 +74,10 @@ pub struct Gossiper {
     /// did, counted round.
     wide: bool,
     sketched: u8,
-    /// Where the next window begins, and which of the live has its head relayed next.
+    /// Where the next window begins, which of the live has its head relayed next, and which of all its beat.
     window_from: NodeId,
     head_from: usize,
+    beat_from: usize,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     dropped: BTreeMap<&'static str, u64>,
@@ -172,6 +173,7 @@ impl Gossiper {
             sketched: 0,
             window_from: NodeId(rng.word()),
             head_from: 0,
+            beat_from: 0,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             dropped: BTreeMap::new(),
@@ -285,6 +287,7 @@ impl Gossiper {
         self.cluster.acquaint(with, now.moment, &pulse);
         // All have the same roll, and each relays other heads.
         self.head_from = self.rng.below(self.cluster.live().len().max(1));
+        self.beat_from = self.head_from;
         self.wide = false;
     }
 

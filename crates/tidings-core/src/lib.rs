@@ -97,8 +97,8 @@ pub use flaw::{Flaw, plant};
 pub use gossiper::{Gossiper, Identity, Load};
 pub use interner::Interner;
 pub use message::{
-    Ack, Body, Cell, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line, Message, Namesake, News,
-    Piece, Push, Refusal, Sender, Syn, Window,
+    Ack, Beats, Body, Cell, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line, Message,
+    Namesake, News, Piece, Push, Refusal, Sender, Syn, Window,
 };
 pub use name::{NameError, NodeId, NodeName};
 pub use namesake::Conflict;

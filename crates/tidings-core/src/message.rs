@@ -88,6 +88,8 @@ pub struct Ack {
     pub summary: Summary,
     /// The newest that the sender knows of some other nodes' lives.
     pub heads: Vec<HeadLine>,
+    /// The same of some nodes that both know: there only if both hold the same, and all is calm.
+    pub beats: Option<Beats>,
     /// What speaks against nodes that are about to be convicted.
     pub evidence: Vec<Evidence>,
     /// Owners on which the two differ, as the sender has them: what it lacks, and what did not fit.
@@ -243,6 +245,16 @@ pub struct HeadLine {
     pub heartbeat: Heartbeat,
     /// How long ago that round began, as far as the relay knows. In milliseconds on the wire.
     pub age: Duration,
+}
+
+/// Signs of life of nodes that follow each other by id, for one who holds the same: it knows who they are, and in which
+/// lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beats {
+    /// How many nodes have lower ids than the first of them.
+    pub first: u32,
+    /// For each, its heartbeat and how long ago that round began. In milliseconds on the wire.
+    pub beats: Vec<(Heartbeat, Duration)>,
 }
 
 /// What speaks against a node.

@@ -170,7 +170,12 @@ impl Gossiper {
         if !syn.sketch.is_empty() {
             self.keep_sketch();
         }
-        let signs = self.signs(now.moment, Some(sender));
+        let is_equal = syn.summary == self.cluster.summary();
+        let signs = if is_equal {
+            self.signs_for_equal(now.moment, sender)
+        } else {
+            self.signs(now.moment, Some(sender))
+        };
         let (line, datagram) = (line_of(sender), self.config.datagram);
         let allowed = self.proofs.allowance(from, len, now.moment);
         // Whoever knows nobody, and was never answered, cannot tell a silent world from one that does not believe it (G3).
@@ -261,6 +266,9 @@ impl Gossiper {
         self.answered(now, sender.id, &exchange);
         self.hear(now, sender);
         self.hear_heads(now, &ack.heads);
+        if let Some(beats) = ack.beats.as_ref().filter(|_| ack.summary == self.cluster.summary()) {
+            self.hear_heads(now, &self.heads_of(beats));
+        }
         self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);
         let equal = ack.summary == self.cluster.summary();

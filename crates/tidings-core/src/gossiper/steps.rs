@@ -10,8 +10,9 @@ use crate::bounds;
 use crate::config::Mode;
 use crate::delta::Delta;
 use crate::digest::{self, Depth, Signs, SynKind};
+use crate::endpoint::EndpointState;
 use crate::exchange::Exchange;
-use crate::message::{Body, Cookie, HeadLine, Message, Sender, Window};
+use crate::message::{Beats, Body, Cookie, HeadLine, Message, Sender, Window};
 use crate::name::NodeId;
 use crate::peer::Transmit;
 use crate::round::{self, Standings};
@@ -166,7 +167,9 @@ impl Gossiper {
         room: usize,
     ) {
         let live = with.filter(|&id| self.cluster.standing(id) == Some(Standing::Live));
-        let signs = self.signs(now.moment, None);
+        // Whoever holds the same answers with beats, and nobody waits for a head.
+        let is_idle = live.is_some() && self.is_calm() && !self.cluster.equals().is_empty();
+        let signs = if is_idle { self.evidence_alone(now.moment) } else { self.signs(now.moment, None) };
         let depth = self.depth(live.is_some());
         let is_pull = self.config.mode != Mode::PushPull;
         let syn = digest::syn(&self.cluster, signs, SynKind { is_pull, cookie, depth }, room);
@@ -239,17 +242,60 @@ impl Gossiper {
 
     /// What to tell of others' lives.
     pub(super) fn signs(&mut self, now: Moment, asker: Option<Sender>) -> Signs {
-        Signs { heads: self.heads(now, asker), evidence: self.evidence_to_tell(now) }
+        Signs { heads: self.heads(now, asker, self.config.heads), ..self.evidence_alone(now) }
+    }
+
+    fn evidence_alone(&mut self, now: Moment) -> Signs {
+        Signs { heads: Vec::new(), evidence: self.evidence_to_tell(now), beats: None }
+    }
+
+    /// What to tell of others' lives to `asker`, who holds the same.
+    pub(super) fn signs_for_equal(&mut self, now: Moment, asker: Sender) -> Signs {
+        if !self.is_calm() {
+            return self.signs(now, Some(asker));
+        }
+        let heads = self.heads(now, Some(asker), 0);
+        Signs { heads, beats: self.beats(now), ..self.evidence_alone(now) }
+    }
+
+    /// Whether nobody waits for a head: all are believed to run, and where they are gossiped with, too.
+    fn is_calm(&self) -> bool {
+        self.cluster.roll(Standing::Unreachable).is_empty() && !self.contacts.has_neighbours()
+    }
+
+    /// The beats to tell: of all nodes in turn, by id.
+    fn beats(&mut self, now: Moment) -> Option<Beats> {
+        let all = self.cluster.endpoints();
+        let first = self.beat_from % all.len();
+        let run = all.since(all.ids()[first]).take(self.config.beats());
+        let beat = |(id, endpoint): (NodeId, &EndpointState)| {
+            let head = endpoint.head_line(id, now);
+            (head.heartbeat, head.age)
+        };
+        let beats: Vec<_> = run.map(beat).collect();
+        self.beat_from = first + beats.len();
+        Some(Beats { first: u32::try_from(first).ok()?, beats })
+    }
+
+    /// The heads that `beats` are to one who holds the same.
+    pub(super) fn heads_of(&self, run: &Beats) -> Vec<HeadLine> {
+        let all = self.cluster.endpoints();
+        let Some(first) = all.ids().get(run.first as usize) else { return Vec::new() };
+        let head =
+            |((id, endpoint), (heartbeat, age)): ((NodeId, &EndpointState), &(Heartbeat, Duration))| {
+                HeadLine { id, generation: endpoint.generation(), heartbeat: *heartbeat, age: *age }
+            };
+        all.since(*first).zip(&run.beats).map(head).collect()
     }
 
     /// The heads to tell: those of the live in turn, so that each comes round as often as any; before them all that of
     /// `asker`, if something higher is told of it than it says itself.
-    fn heads(&mut self, now: Moment, asker: Option<Sender>) -> Vec<HeadLine> {
+    fn heads(&mut self, now: Moment, asker: Option<Sender>, most: usize) -> Vec<HeadLine> {
         let live = self.cluster.live();
         let line = |id: NodeId| Some(self.cluster.endpoint(id)?.head_line(id, now));
         let outdone =
             |asker: &Sender| self.cluster.endpoint(asker.id).is_some_and(|known| known.head() > asker.head);
-        let count = self.config.heads.min(live.len());
+        let count = most.min(live.len());
         let mut heads = Vec::with_capacity(count + 1);
         heads.extend(asker.filter(outdone).and_then(|asker| line(asker.id)));
         let (before, from) = live.split_at(self.head_from.checked_rem(live.len()).unwrap_or(0));

@@ -65,8 +65,9 @@ const COOKIE: u8 = 13;
 const PIECES: u8 = 14;
 const WHOSE: u8 = 15;
 const SKETCH: u8 = 16;
+const BEATS: u8 = 17;
 /// The highest tag that this release knows; later ones add above it.
-const LAST: u8 = SKETCH;
+const LAST: u8 = BEATS;
 
 /// Why bytes are no message for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -220,6 +221,7 @@ fn write_sections(out: &mut Writer, message: &Message) {
             some_section(out, LARGE, &ack.large, parts::write_lines);
             some_section(out, MUCH, if ack.has_much { &[()] } else { &[] }, |_, _| {});
             some_section(out, COOKIE, ack.cookie.as_slice(), parts::write_cookies);
+            some_section(out, BEATS, ack.beats.as_slice(), parts::write_beats);
         }
         Body::Ack2(news) => {
             some_section(out, DELTAS, &news.deltas, parts::write_deltas);
@@ -281,6 +283,7 @@ fn read_message(kind: u8, mut sections: Sections<'_>) -> Result<Message, WireErr
             large: sections.list(LARGE, parts::read_lines)?,
             has_much: sections.optional(MUCH, |_| Ok(()))?.is_some(),
             cookie: sections.optional(COOKIE, Reader::word)?.map(Cookie),
+            beats: sections.optional(BEATS, parts::read_beats)?,
         }),
         ACK2 => Body::Ack2(News {
             deltas: sections.list(DELTAS, parts::read_deltas)?,

@@ -7,7 +7,7 @@ use super::{Reader, WireError, Writer, size};
 use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Value};
 use crate::message::{
-    Cell, Cookie, Evidence, FetchPieces, HeadLine, Instance, Line, Namesake, Piece, Sender, Window,
+    Beats, Cell, Cookie, Evidence, FetchPieces, HeadLine, Instance, Line, Namesake, Piece, Sender, Window,
 };
 use crate::name::{NodeId, NodeName};
 use crate::time::millis;
@@ -69,6 +69,25 @@ pub(super) fn read_heads(bytes: &mut Reader<'_>) -> Result<Vec<HeadLine>, WireEr
             known_generation(generation.ok_or(WireError::Malformed("a generation above 64 bits"))?)?;
     }
     Ok(heads)
+}
+
+/// At most one run of beats.
+pub(super) fn write_beats(out: &mut Writer, runs: &[Beats]) {
+    for Beats { first, beats } in runs {
+        out.varint(u64::from(*first));
+        out.varint(beats.len() as u64);
+        for (heartbeat, age) in beats {
+            out.varint(heartbeat.0);
+            out.varint(millis(*age));
+        }
+    }
+}
+
+pub(super) fn read_beats(bytes: &mut Reader<'_>) -> Result<Beats, WireError> {
+    let (first, count) = (read_half(bytes)?, bytes.count(2)?);
+    let mut read = || Ok((Heartbeat(bytes.varint()?), Duration::from_millis(bytes.varint()?)));
+    let beats: Vec<_> = (0..count).map(|_| read()).collect::<Result<_, _>>()?;
+    if beats.is_empty() { Err(WireError::Malformed("a run of no beats")) } else { Ok(Beats { first, beats }) }
 }
 
 fn known_generation(number: u64) -> Result<Generation, WireError> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use expect_test::expect_file;
 use tidings_core::wire::{PROTOCOL_VERSION, Reader, WireError};
 use tidings_core::{
-    Ack, Body, Cell, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Head, HeadLine,
+    Ack, Beats, Body, Cell, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Head, HeadLine,
     Heartbeat, Instance, Introduction, Key, Line, Message, Namesake, News, NodeId, NodeName, Piece, Push,
     Refusal, Seal, Sender, Span, Summary, Syn, Value, Version, WallClock, Window,
 };
@@ -122,6 +122,7 @@ fn bodies() -> Vec<(&'static str, Body)> {
     let ack = Ack {
         summary,
         heads: heads.clone(),
+        beats: Some(Beats { first: 300, beats: vec![(Heartbeat(70_000), Duration::from_millis(1_500))] }),
         evidence: some.clone(),
         lines: lines.clone(),
         deltas: deltas.clone(),
@@ -183,9 +184,9 @@ fn picture(name: &str, bytes: &[u8]) -> String {
 }
 
 fn section(tag: u8) -> &'static str {
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 17] = [
         "sender", "exchange", "summary", "heads", "lines", "window", "deltas", "clock", "others", "evidence",
-        "large", "much", "cookie", "pieces", "whose", "sketch",
+        "large", "much", "cookie", "pieces", "whose", "sketch", "beats",
     ];
     NAMES[usize::from(tag) - 1]
 }
@@ -213,7 +214,7 @@ fn r43_golden_messages_of_a_later_release_are_understood() {
     for (name, message) in messages() {
         let mut bytes = seal.encode(&message);
         bytes[2] = PROTOCOL_VERSION + 1;
-        bytes.extend([17, 3, 1, 2, 3, 18, 0, 200, 1, 9]);
+        bytes.extend([18, 3, 1, 2, 3, 19, 0, 200, 1, 9]);
         seal.reseal(&mut bytes);
         assert_eq!(seal.decode(&bytes), Ok(message), "{name}");
     }

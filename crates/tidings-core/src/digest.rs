@@ -432,3 +432,65 @@ fn shorten<T>(items: &mut Vec<T>, size: impl Fn(&T) -> usize, room: &mut usize) 
         *room -= sum;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acquaintances::Acquaintances;
+    use crate::detector::Pulse;
+    use crate::endpoint::EndpointState;
+    use crate::endpoints::tests::touched;
+    use crate::entry::{Key, Value};
+    use crate::name::NodeName;
+    use crate::record::Record;
+    use crate::replica::{Limits, Replica};
+    use crate::version::{Generation, Heartbeat};
+
+    fn state(name: &str, generation: u64, writes: usize) -> (NodeId, EndpointState) {
+        let (now, name) = (Moment::default(), NodeName::new(name).unwrap());
+        let mut replica = Replica::new(Generation(generation));
+        (0..writes)
+            .for_each(|_| drop(replica.write([(Key::new("key").unwrap(), Some(Value::from("value")))])));
+        let pulse = Pulse::new(now, std::time::Duration::from_secs(1));
+        let id = name.id();
+        let record = Record { replica, address: ([10, 0, 0, 1], 1).into(), name };
+        (id, EndpointState::new(record, Heartbeat(1), now, pulse))
+    }
+
+    /// Someone who knows so many others, of whom the first `changed` wrote again; with a sketch.
+    fn view(me: &str, known: u32, changed: u32) -> Cluster {
+        let limits = Limits { keys: 99, bytes: 9_999 };
+        let (id, own) = state(me, 1, 1);
+        let mut view = Cluster::new(id, own, limits, 1 << 24);
+        let other = |n: u32| {
+            state(&format!("node-{n}"), 1_790_000_000_000 + u64::from(n), 1 + usize::from(n < changed))
+        };
+        let others: Vec<_> = (0..known).map(other).collect();
+        let pulse = Pulse::new(Moment::default(), std::time::Duration::from_secs(1));
+        let all = Acquaintances::new(others.iter().map(|(id, other)| (*id, other)));
+        view.acquaint(&all, Moment::default(), &pulse);
+        view.keep_sketch(Sketch::MOST);
+        view
+    }
+
+    /// D9, D10: what an exchange does is about what differs, and not about who is known.
+    #[test]
+    fn d9_an_exchange_looks_at_as_many_nodes_as_differ() {
+        for known in [1_000, 10_000, 100_000] {
+            let (ours, theirs) = (view("ann", known, 10), view("ann", known, 0));
+            for (depth, differ) in [(Depth::Recent, 0), (Depth::Sketch(Sketch::MOST), 10)] {
+                let kind = SynKind { is_pull: false, cookie: None, depth };
+                touched();
+                let syn = syn(&theirs, Signs::default(), kind, 1_200);
+                let (sender, rng) = (theirs.line(theirs.me()), &mut Rng::new(9));
+                let responder = if differ == 0 { &theirs } else { &ours };
+                let answer =
+                    ack(responder, &sender, &syn, Signs::default(), rng, Moment::default(), (1_200, 1_200));
+                assert_eq!(answer.ack.deltas.len(), differ);
+                let most = 5 + 12 * differ;
+                let touched = touched();
+                assert!(touched <= most, "{touched} among {known}, {differ} of whom differ");
+            }
+        }
+    }
+}

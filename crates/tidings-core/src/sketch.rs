@@ -164,6 +164,7 @@ impl Iterator for Places {
 mod tests {
     use super::*;
     use crate::rng::Rng;
+    use crate::wire::size;
 
     const LIFE: u64 = 1_790_000_000_000;
 
@@ -217,6 +218,29 @@ mod tests {
             let overhead = cells as f64 / (runs * lines) as f64;
             assert!((overhead / expected - 1.0).abs() < 0.03, "{lines} lines: {overhead}");
         }
+    }
+
+    /// D5: what a hundred changed owners of a million take, in three messages: a sketch, a line or a delta's head for each
+    /// owner, and the same back.
+    #[test]
+    fn d5_a_hundred_changed_owners_among_a_million_take_fifteen_kilobytes() {
+        let mut rng = Rng::new(5);
+        let mut ours = Sketch::new(Sketch::MOST);
+        // What both have goes, whatever its hash is.
+        (0..1_000_000).for_each(|_| ours.add(&line(&mut rng), Summary(rng.word())));
+        let mut theirs = Sketch(ours.0.clone());
+        for _ in 0..100 {
+            let old = line(&mut rng);
+            let new = Line { max: Version(old.max.0 + 1), ..old };
+            ours.add(&old, summand(&old));
+            theirs.add(&new, summand(&new));
+        }
+        let tells = |cells: &usize| ours.difference(&theirs.cells()[..*cells]).is_whole;
+        let cells = (200..=Sketch::MOST).find(tells).expect("so many tell");
+        let of_sketch: usize = theirs.cells()[..cells].iter().map(size::cell).sum();
+        let of_lines = 100 * 2 * size::LONGEST_LINE;
+        let bytes = of_sketch + of_lines + 3 * size::GREETING;
+        assert!(bytes <= 15_000, "{bytes}: {cells} cells of {of_sketch} bytes");
     }
 
     #[test]

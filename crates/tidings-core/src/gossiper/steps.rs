@@ -258,9 +258,10 @@ impl Gossiper {
         Signs { heads, beats: self.beats(now), ..self.evidence_alone(now) }
     }
 
-    /// Whether nobody waits for a head: all are believed to run, and where they are gossiped with, too.
+    /// Whether nobody waits for a head: all are believed to run, nothing speaks against anybody, and all gossip with all.
     fn is_calm(&self) -> bool {
-        self.cluster.roll(Standing::Unreachable).is_empty() && !self.contacts.has_neighbours()
+        let is_unquestioned = self.cluster.roll(Standing::Unreachable).is_empty() && self.accused.is_empty();
+        is_unquestioned && !self.contacts.has_neighbours()
     }
 
     /// The beats to tell: of all nodes in turn, by id.

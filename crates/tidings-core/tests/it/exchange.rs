@@ -214,3 +214,19 @@ fn r59_a_bulky_owner_leaves_half_of_each_answer_to_the_small() {
     }
     println!("{exchanges}: {:?}", pair.sent);
 }
+
+/// D10: among a hundred thousand nodes no message outgrows a datagram, whether little differs or all of it.
+#[test]
+fn d10_no_message_outgrows_a_datagram_among_a_hundred_thousand() {
+    let mut crowd = crowd(100_000);
+    let first = Gossiper::acquaintances(&crowd);
+    crowd[..1_000].iter_mut().for_each(|node| write(node, "new"));
+    let (second, nobody) = (Gossiper::acquaintances(&crowd), Gossiper::acquaintances([]));
+    drop(crowd);
+    for first in [&first, &nobody] {
+        let mut pair = Pair::new(first, &second, &Config::new("test"));
+        pair.rounds(20);
+        let largest = pair.sent.iter().max().unwrap();
+        assert!((1_000..=1_200).contains(largest), "{largest}");
+    }
+}

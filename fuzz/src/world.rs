@@ -85,6 +85,7 @@ impl World {
         self.answer(Body::Ack(Ack {
             summary,
             heads,
+            beats: None,
             evidence,
             lines,
             deltas,

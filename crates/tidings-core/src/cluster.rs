@@ -18,6 +18,7 @@ use crate::name::NodeId;
 use crate::recent::{self, Recent};
 use crate::record::Record;
 use crate::replica::{Applied, Change, Fit, Limits, Replica};
+use crate::sketch::Sketch;
 use crate::snapshot::Standing;
 use crate::summary::Summary;
 use crate::time::Moment;
@@ -26,7 +27,7 @@ use crate::wire::size;
 
 /// Everything known of everyone.
 ///
-/// Invariants: `summary` is the sum over `endpoints`; `endpoints` has this node; `equals` are nodes that held the
+/// Invariants: `summary` is the sum over `endpoints`, and so is `sketch`, once there is one; `endpoints` has this node; `equals` are nodes that held the
 /// same as this one in the last exchange; since then nothing changed here, and no exchange found a difference.
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -35,6 +36,7 @@ pub(crate) struct Cluster {
     liveness: Liveness,
     interner: Option<Interner>,
     summary: Summary,
+    sketch: Option<Sketch>,
     recent: Recent,
     equals: BTreeSet<NodeId>,
     round: u64,
@@ -66,8 +68,19 @@ impl Cluster {
         let endpoints = Endpoints::new(me, own);
         let (recent, equals) = (Recent::default(), BTreeSet::new());
         let (liveness, interner) = (Liveness::default(), None);
-        let mut cluster =
-            Self { me, endpoints, liveness, interner, summary, recent, equals, round: 0, limits, max_nodes };
+        let mut cluster = Self {
+            me,
+            endpoints,
+            liveness,
+            interner,
+            summary,
+            sketch: None,
+            recent,
+            equals,
+            round: 0,
+            limits,
+            max_nodes,
+        };
         cluster.touch(me, Version(0));
         cluster
     }
@@ -168,6 +181,21 @@ impl Cluster {
         self.summary
     }
 
+    /// The same as sums that tell where others differ, if they were ever needed.
+    pub(crate) fn sketch(&self) -> Option<&Sketch> {
+        self.sketch.as_ref()
+    }
+
+    /// Keeps a sketch of so many cells from now on. Most nodes never need one; the first time costs a look at everybody.
+    pub(crate) fn keep_sketch(&mut self, cells: usize) {
+        let endpoints = &self.endpoints;
+        self.sketch.get_or_insert_with(|| {
+            let mut sketch = Sketch::new(cells);
+            endpoints.since(NodeId(0)).for_each(|(id, node)| sketch.add(&node.line(id), node.summand(id)));
+            sketch
+        });
+    }
+
     /// The owners that changed lately, newest first.
     pub(crate) fn recent(&self) -> &Recent {
         &self.recent
@@ -220,6 +248,13 @@ impl Cluster {
         self.endpoint(theirs.id).map_or(0, |endpoint| endpoint.replica().left(theirs.known(), enough))
     }
 
+    /// How many versions one who is at `theirs` is behind, at the most.
+    pub(crate) fn depth(&self, theirs: &Line) -> u64 {
+        let ours = self.line(theirs.id);
+        let from = if theirs.generation == ours.generation { theirs.max } else { Version(0) };
+        ours.max.0.saturating_sub(from.0)
+    }
+
     /// Lets `id` be asked for in the next exchanges, or passed on: something about it is new.
     pub(crate) fn touch(&mut self, id: NodeId, since: Version) {
         let young = recent::young_for(self.endpoints.len());
@@ -229,10 +264,9 @@ impl Cluster {
     /// Changes this node's own state by `change`.
     pub(crate) fn change_own<T>(&mut self, change: impl FnOnce(&mut Replica) -> T) -> T {
         let own = self.endpoints.own_mut();
-        let (before, since) = (own.summand(self.me), own.max_version());
+        let before = own.line(self.me);
         let result = change(&mut Arc::make_mut(&mut own.record).replica);
-        let after = own.summand(self.me);
-        self.changed(self.me, before, after, since);
+        self.changed(&before, before.max);
         result
     }
 
@@ -268,6 +302,8 @@ impl Cluster {
             (other.id, EndpointState { record, heartbeat, authored: now, pulse: pulse.clone(), seat })
         });
         endpoints.extend(met);
+        // So many at a time are added up when they are needed.
+        self.sketch = None;
         self.equals.clear();
     }
 
@@ -287,10 +323,9 @@ impl Cluster {
         };
         let record = Record { replica, address: who.address, name: who.name.clone() };
         let endpoint = EndpointState::new(record, who.heartbeat, authored, Pulse::new(authored, mean));
-        let after = endpoint.summand(delta.owner);
         self.endpoints.insert(delta.owner, endpoint);
         self.share_record(delta.owner);
-        self.changed(delta.owner, Summary::default(), after, Version(0));
+        self.changed(&Line::unknown(delta.owner), Version(0));
         Learned::Newcomer(changes)
     }
 
@@ -304,7 +339,7 @@ impl Cluster {
             Fit::Gap => return Learned::Gap,
             fit @ (Fit::Replaces | Fit::Extends) => fit,
         };
-        let (before, since) = (endpoint.summand(id), endpoint.max_version());
+        let before = endpoint.line(id);
         let restart = delta.generation > endpoint.generation();
         let record = Arc::make_mut(&mut endpoint.record);
         // What fits is taken, if there is room for it.
@@ -316,19 +351,26 @@ impl Cluster {
             endpoint.heartbeat = who.heartbeat;
             endpoint.authored = now - who.age;
         }
-        let after = endpoint.summand(id);
         self.share_record(id);
-        self.changed(id, before, after, if restart { Version(0) } else { since });
+        self.changed(&before, if restart { Version(0) } else { before.max });
         if restart { Learned::Restart(changes) } else { Learned::News(changes) }
     }
 
-    fn changed(&mut self, id: NodeId, before: Summary, after: Summary, since: Version) {
-        if before == after {
+    /// An owner was at `before`, and had been told up to `since`.
+    fn changed(&mut self, before: &Line, since: Version) {
+        let after = self.line(before.id);
+        if *before == after {
             return;
         }
-        self.summary = self.summary.minus(before).plus(after);
+        let (taken, added) = (Summary::of_line(before), Summary::of_line(&after));
+        let or_none = Option::unwrap_or_default;
+        self.summary = self.summary.minus(or_none(taken)).plus(or_none(added));
+        if let Some(sketch) = self.sketch.as_mut().filter(|_| !flaw!(Unsketched)) {
+            taken.into_iter().for_each(|summand| sketch.remove(before, summand));
+            added.into_iter().for_each(|summand| sketch.add(&after, summand));
+        }
         self.equals.clear();
-        self.touch(id, since);
+        self.touch(before.id, since);
     }
 
     /// Notes whether an exchange with `id` found that both hold the same.

@@ -32,8 +32,9 @@ pub struct Config {
     /// How many bytes a datagram has at most, without UDP's and IP's own headers. 1,200 pass every network that
     /// IPv6 runs on, which is why QUIC chose them too.
     pub datagram: usize,
-    /// How many heads of other nodes a SYN and an ACK carry. More detect a silent node sooner in a large cluster:
-    /// a head comes round every N / (2 x heads x fan-out) intervals.
+    /// How many heads of other nodes a SYN and an ACK carry; between two that hold the same while all are believed to run,
+    /// half as many in the ACK alone. More detect a silent node sooner in a large cluster where no attempt does: a head then
+    /// comes round every N / (heads / 2 x fan-out) intervals.
     pub heads: usize,
     /// The phi at which a node is convicted. 8 says: a hundred million to one that it is not just bad luck.
     pub threshold: f64,
@@ -141,6 +142,11 @@ impl Config {
     pub fn longest_message(&self) -> usize {
         const ENTRY: usize = 1 + 3 * size::VARINT;
         (1 << 20) + 2 * (self.max_bytes + self.max_keys * ENTRY)
+    }
+
+    /// How many beats an ACK carries when all is calm. Four and all else of such an exchange are 128 bytes.
+    pub(crate) fn beats(&self) -> usize {
+        self.heads.div_ceil(2)
     }
 
     /// The time that `patience` gives.

@@ -1,15 +1,16 @@
 //! What the messages of an exchange say: the digest in a SYN, the answer in an ACK, the rest in an ACK2, each filled
 //! to the size of a datagram and no further.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 
 use crate::cluster::Cluster;
 use crate::delta::Delta;
-use crate::message::{Ack, Cookie, Evidence, HeadLine, Line, News, Push, Syn, Window};
+use crate::message::{Ack, Beats, Cell, Cookie, Evidence, HeadLine, Line, News, Push, Syn, Window};
 use crate::name::NodeId;
 use crate::recent::{self, Item};
 use crate::rng::Rng;
+use crate::sketch::{Difference, Sketch};
 use crate::summary::Summary;
 use crate::time::Moment;
 use crate::version::Version;
@@ -23,6 +24,8 @@ const SMALLEST_DELTA: usize = 32;
 pub(crate) struct Signs {
     pub heads: Vec<HeadLine>,
     pub evidence: Vec<Evidence>,
+    /// In the place of heads, for one who holds the same.
+    pub beats: Option<Beats>,
 }
 
 /// What a SYN is besides what it tells.
@@ -30,17 +33,30 @@ pub(crate) struct Signs {
 pub(crate) struct SynKind {
     pub is_pull: bool,
     pub cookie: Option<Cookie>,
-    /// Where a window begins, if part of it is one.
-    pub window: Option<NodeId>,
+    pub depth: Depth,
+}
+
+/// How far what a SYN says of what is held here goes beyond what changed lately.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Depth {
+    /// Not at all.
+    Recent,
+    /// To a sketch, of so many cells at the most.
+    Sketch(usize),
+    /// To a window that begins there.
+    Window(NodeId),
 }
 
 /// A SYN of at most `datagram` bytes.
 pub(crate) fn syn(cluster: &Cluster, signs: Signs, kind: SynKind, datagram: usize) -> Syn {
-    let SynKind { is_pull, cookie, window } = kind;
+    let SynKind { is_pull, cookie, depth } = kind;
     let of_cookie = if cookie.is_some() { size::COOKIE } else { 0 };
     let mut room = datagram.saturating_sub(size::GREETING + size::LIST + of_cookie);
-    let Signs { heads, evidence } = fitting(signs, &mut room);
-    let share = if window.is_some() { room / 2 } else { room };
+    let Signs { heads, evidence, .. } = fitting(signs, &mut room);
+    let share = match depth {
+        Depth::Recent => room,
+        Depth::Sketch(_) | Depth::Window(_) => room / 2,
+    };
     let mut lines = Vec::new();
     let mut spent = 0;
     for item in cluster.recent().newest_first().filter(|item| item.id != cluster.me()) {
@@ -52,8 +68,23 @@ pub(crate) fn syn(cluster: &Cluster, signs: Signs, kind: SynKind, datagram: usiz
         lines.push(line);
         room -= size::line(&line);
     }
-    let window = window.and_then(|first| self::window(cluster, first, room));
-    Syn { is_pull, summary: cluster.summary(), heads, evidence, lines, window, cookie }
+    let (sketch, window) = match depth {
+        Depth::Recent => (Vec::new(), None),
+        Depth::Sketch(most) => (sketch(cluster, most, room), None),
+        Depth::Window(first) => (Vec::new(), window(cluster, first, room)),
+    };
+    Syn { is_pull, summary: cluster.summary(), heads, evidence, lines, sketch, window, cookie }
+}
+
+/// The first cells of what is held here, `most` of them or as many as fit in `room`.
+fn sketch(cluster: &Cluster, most: usize, room: usize) -> Vec<Cell> {
+    let mut room = room.saturating_sub(size::LIST);
+    let fits = |cell: &&Cell| {
+        let left = room.checked_sub(size::cell(cell));
+        left.inspect(|left| room = *left).is_some()
+    };
+    let cells = cluster.sketch().map_or(&[][..], Sketch::cells);
+    cells.iter().take(most).take_while(fits).copied().collect()
 }
 
 /// How many lines the window of a push has: this many rounds bring all that a thousand nodes missed to light.
@@ -68,7 +99,7 @@ pub(crate) fn push(
     (room, datagram): (usize, usize),
 ) -> Push {
     let mut room = room.saturating_sub(size::GREETING + 4 * size::LIST + size::WINDOW);
-    let Signs { heads, evidence } = fitting(signs, &mut room);
+    let Signs { heads, evidence, .. } = fitting(signs, &mut room);
     let of_window = room.min(size::WINDOW + PUSHED_LINES * size::LONGEST_LINE);
     let window = self::window(cluster, window, of_window);
     room -= of_window;
@@ -120,13 +151,15 @@ pub(crate) fn ack(
     let summary = cluster.summary();
     let (large, has_much, cookie) = (Vec::new(), false, None);
     let (lines, deltas) = (Vec::new(), Vec::new());
-    let mut all =
-        room.saturating_sub(size::GREETING + 4 * size::LIST + size::VARINT + size::SECTION + size::COOKIE);
     if summary == syn.summary {
-        let Signs { heads, evidence } = fitting(signs, &mut all);
-        let ack = Ack { summary, heads, evidence, lines, deltas, large, has_much, cookie };
+        let mut room = room.saturating_sub(size::GREETING);
+        let Signs { heads, evidence, beats } = fitting(signs, &mut room);
+        let beats = beats.filter(|beats| size::beats(beats) <= room);
+        let ack = Ack { summary, heads, beats, evidence, lines, deltas, large, has_much, cookie };
         return Answer { ack, is_behind: false, is_cut: false };
     }
+    let all =
+        room.saturating_sub(size::GREETING + 4 * size::LIST + size::VARINT + size::SECTION + size::COOKIE);
     let Found { mut wants, lacks } = examine(cluster, sender, syn, rng);
     let is_behind = !wants.is_empty();
     if syn.is_pull {
@@ -142,11 +175,12 @@ pub(crate) fn ack(
     let (mut lines, mut large) = (Vec::new(), Vec::new());
     take_lines(&packed.large, &mut large, &mut room);
     take_lines(&wants, &mut lines, &mut room);
-    let Signs { heads, evidence } = fitting(signs, &mut room);
+    let Signs { heads, evidence, .. } = fitting(signs, &mut room);
     let is_cut = packed.left > 0 || lines.len() < wants.len();
     take_lines(&packed.unsent, &mut lines, &mut room);
     let has_much = packed.left > MUCH * datagram;
-    let ack = Ack { summary, heads, evidence, lines, deltas: packed.deltas, large, has_much, cookie };
+    let beats = None;
+    let ack = Ack { summary, heads, beats, evidence, lines, deltas: packed.deltas, large, has_much, cookie };
     Answer { ack, is_behind, is_cut }
 }
 
@@ -211,7 +245,7 @@ pub(crate) fn is_unexplained(cluster: &Cluster, sender: &Line, ack: &Ack) -> boo
 }
 
 fn summand(line: &Line) -> Summary {
-    line.known().map_or_else(Summary::default, |(generation, max)| Summary::of(line.id, generation, max))
+    Summary::of_line(line).unwrap_or_default()
 }
 
 /// What an exchange found: the lines of owners that are wanted here, and the lines of the peer where it lacks
@@ -228,6 +262,9 @@ fn examine(cluster: &Cluster, sender: &Line, syn: &Syn, rng: &mut Rng) -> Found 
         if named.insert(theirs.id) {
             sort_out(cluster, theirs, &mut wants, &mut lacks);
         }
+    }
+    if let Some(sketch) = cluster.sketch().filter(|_| !syn.sketch.is_empty()) {
+        examine_sketch(cluster, &sketch.difference(&syn.sketch), &mut named, &mut wants, &mut far);
     }
     if let Some(window) = &syn.window {
         examine_window(cluster, window, &mut named, &mut wants, &mut far);
@@ -254,6 +291,27 @@ fn examine_window(
     for &id in cluster.endpoints().between(window.first..=window.last) {
         if named.insert(id) {
             lacks.push(Line::unknown(id));
+        }
+    }
+}
+
+/// Sorts out what a sketch tells of owners that were not `named` before: whom it shows to be held here alone, its sender
+/// does not know.
+fn examine_sketch(
+    cluster: &Cluster,
+    difference: &Difference,
+    named: &mut BTreeSet<NodeId>,
+    wants: &mut Vec<Line>,
+    lacks: &mut Vec<Line>,
+) {
+    for theirs in &difference.theirs {
+        if named.insert(theirs.id) {
+            sort_out(cluster, theirs, wants, lacks);
+        }
+    }
+    for ours in &difference.ours {
+        if difference.is_whole && named.insert(ours.id) {
+            lacks.push(Line::unknown(ours.id));
         }
     }
 }
@@ -293,18 +351,50 @@ struct Packed {
 fn is_small(cluster: &Cluster, theirs: &Line) -> bool {
     let newest = cluster.recent().newest_first().next();
     let is_busy = newest.is_some_and(|item| item.id != theirs.id && item.round + 1 >= cluster.round());
-    is_busy && cluster.left(theirs, 200) < 200
+    is_busy && cluster.left(theirs, SMALL) < SMALL
+}
+
+/// What is small beside a datagram.
+const SMALL: usize = 200;
+
+/// The order in which to tell those who are at `lacks`: first those of whom little is to be told, as far as half the room
+/// goes, however much there is of others; then whose versions are most behind, so that whoever waits comes to its turn.
+fn by_need(cluster: &Cluster, lacks: &[Line], room: usize) -> Vec<Line> {
+    let mut slice = room / 2;
+    let (mut small, mut rest) = (Vec::with_capacity(lacks.len()), Vec::new());
+    for line in lacks {
+        let left = cluster.left(line, SMALL);
+        match slice.checked_sub(left).filter(|_| left <= SMALL) {
+            Some(left) => {
+                slice = left;
+                small.push(*line);
+            }
+            None => rest.push(*line),
+        }
+    }
+    rest.sort_by_cached_key(|line| Reverse(cluster.depth(line)));
+    small.append(&mut rest);
+    small
 }
 
 fn pack(cluster: &Cluster, lacks: &[Line], now: Moment, room: usize, datagram: usize) -> Packed {
     let (unsent, large) = (Vec::new(), Vec::new());
     let mut packed = Packed { deltas: Vec::new(), spent: 0, unsent, large, left: 0 };
-    for theirs in lacks {
+    let lacks = by_need(cluster, lacks, room);
+    for (place, theirs) in lacks.iter().enumerate() {
         if flaw!(SmallWaits) && is_small(cluster, theirs) {
             continue;
         }
         let left = room - packed.spent;
-        let delta = if left < SMALLEST_DELTA { None } else { cluster.delta(theirs, now, left) };
+        let delta = if left < SMALLEST_DELTA {
+            None
+        } else if place + 1 < lacks.len() && cluster.left(theirs, SMALL) > SMALL {
+            // Others wait: half of what is left, unless not even a version fits in that.
+            let half = cluster.delta(theirs, now, left / 2);
+            half.or_else(|| cluster.delta(theirs, now, left))
+        } else {
+            cluster.delta(theirs, now, left)
+        };
         let mut at = *theirs;
         if let Some(delta) = delta {
             at = Line { id: delta.owner, generation: delta.generation, max: delta.through };
@@ -353,5 +443,67 @@ fn shorten<T>(items: &mut Vec<T>, size: impl Fn(&T) -> usize, room: &mut usize) 
     }
     if !items.is_empty() {
         *room -= sum;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acquaintances::Acquaintances;
+    use crate::detector::Pulse;
+    use crate::endpoint::EndpointState;
+    use crate::endpoints::tests::touched;
+    use crate::entry::{Key, Value};
+    use crate::name::NodeName;
+    use crate::record::Record;
+    use crate::replica::{Limits, Replica};
+    use crate::version::{Generation, Heartbeat};
+
+    fn state(name: &str, generation: u64, writes: usize) -> (NodeId, EndpointState) {
+        let (now, name) = (Moment::default(), NodeName::new(name).unwrap());
+        let mut replica = Replica::new(Generation(generation));
+        (0..writes)
+            .for_each(|_| drop(replica.write([(Key::new("key").unwrap(), Some(Value::from("value")))])));
+        let pulse = Pulse::new(now, std::time::Duration::from_secs(1));
+        let id = name.id();
+        let record = Record { replica, address: ([10, 0, 0, 1], 1).into(), name };
+        (id, EndpointState::new(record, Heartbeat(1), now, pulse))
+    }
+
+    /// Someone who knows so many others, of whom the first `changed` wrote again; with a sketch.
+    fn view(me: &str, known: u32, changed: u32) -> Cluster {
+        let limits = Limits { keys: 99, bytes: 9_999 };
+        let (id, own) = state(me, 1, 1);
+        let mut view = Cluster::new(id, own, limits, 1 << 24);
+        let other = |n: u32| {
+            state(&format!("node-{n}"), 1_790_000_000_000 + u64::from(n), 1 + usize::from(n < changed))
+        };
+        let others: Vec<_> = (0..known).map(other).collect();
+        let pulse = Pulse::new(Moment::default(), std::time::Duration::from_secs(1));
+        let all = Acquaintances::new(others.iter().map(|(id, other)| (*id, other)));
+        view.acquaint(&all, Moment::default(), &pulse);
+        view.keep_sketch(Sketch::MOST);
+        view
+    }
+
+    /// D9, D10: what an exchange does is about what differs, and not about who is known.
+    #[test]
+    fn d9_an_exchange_looks_at_as_many_nodes_as_differ() {
+        for known in [1_000, 10_000, 100_000] {
+            let (ours, theirs) = (view("ann", known, 10), view("ann", known, 0));
+            for (depth, differ) in [(Depth::Recent, 0), (Depth::Sketch(Sketch::MOST), 10)] {
+                let kind = SynKind { is_pull: false, cookie: None, depth };
+                touched();
+                let syn = syn(&theirs, Signs::default(), kind, 1_200);
+                let (sender, rng) = (theirs.line(theirs.me()), &mut Rng::new(9));
+                let responder = if differ == 0 { &theirs } else { &ours };
+                let answer =
+                    ack(responder, &sender, &syn, Signs::default(), rng, Moment::default(), (1_200, 1_200));
+                assert_eq!(answer.ack.deltas.len(), differ);
+                let most = 5 + 12 * differ;
+                let touched = touched();
+                assert!(touched <= most, "{touched} among {known}, {differ} of whom differ");
+            }
+        }
     }
 }

@@ -74,6 +74,8 @@ impl Endpoints {
 
     /// What is known of `id`.
     pub(crate) fn get(&self, id: NodeId) -> Option<&EndpointState> {
+        #[cfg(test)]
+        tests::touch();
         let place = self.place(id).ok()?;
         Some(&self.states[self.slots[place] as usize])
     }
@@ -99,7 +101,12 @@ impl Endpoints {
     /// All nodes from `first` on, by id.
     pub(crate) fn since(&self, first: NodeId) -> impl Iterator<Item = (NodeId, &EndpointState)> {
         let place = self.ids.partition_point(|id| *id < first);
-        let slots = self.slots[place..].iter().map(|&slot| &self.states[slot as usize]);
+        let state = |&slot: &u32| {
+            #[cfg(test)]
+            tests::touch();
+            &self.states[slot as usize]
+        };
+        let slots = self.slots[place..].iter().map(state);
         self.ids[place..].iter().copied().zip(slots)
     }
 
@@ -147,7 +154,8 @@ fn slot(count: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::Cell;
     use std::collections::BTreeMap;
 
     use super::*;
@@ -158,6 +166,19 @@ mod tests {
     use crate::rng::Rng;
     use crate::time::Moment;
     use crate::version::{Generation, Heartbeat};
+
+    thread_local! {
+        static TOUCHED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn touch() {
+        TOUCHED.set(TOUCHED.get() + 1);
+    }
+
+    /// How often a node was looked at since this was asked last.
+    pub(crate) fn touched() -> usize {
+        TOUCHED.replace(0)
+    }
 
     /// A node that is told from others by its heartbeat.
     fn state(number: u64) -> EndpointState {

@@ -80,6 +80,8 @@ mod planted {
         ConvictionUntold,
         /// L1: one owner in four is never passed on by others.
         Withheld,
+        /// L1: a sketch is not kept up to date, and no windows come after it.
+        Unsketched,
         /// L2: whoever knows somebody never turns to a seed.
         SeedsForgotten,
         /// L3: whoever was convicted stays so.

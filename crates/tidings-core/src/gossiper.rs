@@ -76,13 +76,16 @@ pub struct Gossiper {
     namesake: Search,
     clock: Clock,
     farewell: Option<Farewell>,
-    /// Whether what differs may be more than recent lines can settle: the next SYN carries a window.
+    /// Whether what differs may be more than recent lines can settle: the next SYN goes deeper. And how often in a row one
+    /// did, counted round.
     wide: bool,
+    sketched: u8,
     /// Whether this node ever had all that another one had: from then on, what it learns is news.
     is_settled: bool,
-    /// Where the next window begins, and which of the live has its head relayed next.
+    /// Where the next window begins, which of the live has its head relayed next, and which of all its beat.
     window_from: NodeId,
     head_from: usize,
+    beat_from: usize,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     dropped: BTreeMap<&'static str, u64>,
@@ -181,8 +184,10 @@ impl Gossiper {
             farewell: None,
             wide: true,
             is_settled: false,
+            sketched: 0,
             window_from: NodeId(rng.word()),
             head_from: 0,
+            beat_from: 0,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             dropped: BTreeMap::new(),
@@ -298,6 +303,7 @@ impl Gossiper {
         self.cluster.acquaint(with, now.moment, &pulse);
         // All have the same roll, and each relays other heads.
         self.head_from = self.rng.below(self.cluster.live().len().max(1));
+        self.beat_from = self.head_from;
         (self.wide, self.is_settled) = (false, true);
     }
 

@@ -82,6 +82,7 @@ mod ring;
 mod rng;
 mod round;
 mod rumor;
+mod sketch;
 mod snapshot;
 mod stream;
 mod summary;
@@ -99,8 +100,8 @@ pub use flaw::{Flaw, plant};
 pub use gossiper::{Gossiper, Identity, Load};
 pub use interner::Interner;
 pub use message::{
-    Ack, Body, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line, Message, Namesake, News,
-    Piece, Push, Refusal, Rumor, Sender, Syn, Window,
+    Ack, Beats, Body, Cell, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line, Message,
+    Namesake, News, Piece, Push, Refusal, Rumor, Sender, Syn, Window,
 };
 pub use mongering::{Mongering, MongeringError, Stop};
 pub use name::{NameError, NodeId, NodeName};

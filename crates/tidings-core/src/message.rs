@@ -77,7 +77,9 @@ pub struct Syn {
     pub evidence: Vec<Evidence>,
     /// The owners that changed at the sender lately, newest first.
     pub lines: Vec<Line>,
-    /// A part of all that the sender knows: the backstop, when lines alone did not settle what differs.
+    /// What the sender holds, as sums that tell how the receiver differs: when lines alone did not settle that.
+    pub sketch: Vec<Cell>,
+    /// A part of all that the sender knows: the backstop, for a stranger, or when a sketch does not tell what differs.
     pub window: Option<Window>,
     /// What an earlier answer gave, to show that the sender is where it says.
     pub cookie: Option<Cookie>,
@@ -90,6 +92,8 @@ pub struct Ack {
     pub summary: Summary,
     /// The newest that the sender knows of some other nodes' lives.
     pub heads: Vec<HeadLine>,
+    /// The same of some nodes that both know: there only if both hold the same, and all is calm.
+    pub beats: Option<Beats>,
     /// What speaks against nodes that are about to be convicted.
     pub evidence: Vec<Evidence>,
     /// Owners on which the two differ, as the sender has them: what it lacks, and what did not fit.
@@ -234,6 +238,19 @@ impl Line {
     }
 }
 
+/// A sum over some of the lines that a node holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cell {
+    /// Their ids, one bit against the other.
+    pub id: u64,
+    /// Their generations, in the same way.
+    pub generation: u64,
+    /// Their versions, in the same way.
+    pub max: u64,
+    /// The lower halves of their hashes in a summary, added up.
+    pub check: u32,
+}
+
 /// A sign of life, relayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadLine {
@@ -245,6 +262,16 @@ pub struct HeadLine {
     pub heartbeat: Heartbeat,
     /// How long ago that round began, as far as the relay knows. In milliseconds on the wire.
     pub age: Duration,
+}
+
+/// Signs of life of nodes that follow each other by id, for one who holds the same: it knows who they are, and in which
+/// lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beats {
+    /// How many nodes have lower ids than the first of them.
+    pub first: u32,
+    /// For each, its heartbeat and how long ago that round began. In milliseconds on the wire.
+    pub beats: Vec<(Heartbeat, Duration)>,
 }
 
 /// What speaks against a node.

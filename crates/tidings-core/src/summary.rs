@@ -1,5 +1,6 @@
 //! All that a node holds, in one word: two nodes with equal summaries hold the same.
 
+use crate::message::Line;
 use crate::name::{NodeId, first_word};
 use crate::version::{Generation, Version};
 
@@ -16,6 +17,11 @@ impl Summary {
     pub fn of(id: NodeId, generation: Generation, max: Version) -> Self {
         let words = [id.0, generation.0, max.0].map(u64::to_be_bytes);
         Self(first_word(&[b"tidings line", words.as_flattened()]))
+    }
+
+    /// The summand of a line; `None` if it says that the owner is unknown.
+    pub(crate) fn of_line(line: &Line) -> Option<Self> {
+        line.known().map(|(generation, max)| Self::of(line.id, generation, max))
     }
 
     /// Both together.

@@ -173,7 +173,15 @@ impl Gossiper {
         self.hear_evidence(now, sender.id, &syn.evidence);
         self.hear_lines(now, &syn.lines);
         self.compare_summaries(sender.id, syn.summary);
-        let signs = self.signs(now.moment, Some(sender));
+        if !syn.sketch.is_empty() {
+            self.keep_sketch();
+        }
+        let is_equal = syn.summary == self.cluster.summary();
+        let signs = if is_equal {
+            self.signs_for_equal(now.moment, sender)
+        } else {
+            self.signs(now.moment, Some(sender))
+        };
         let (line, datagram) = (line_of(sender), self.config.datagram);
         let allowed = self.proofs.allowance(from, len, now.moment);
         // Whoever knows nobody, and was never answered, cannot tell a silent world from one that does not believe it (G3).
@@ -272,6 +280,9 @@ impl Gossiper {
         self.answered(now, sender.id, &exchange);
         self.hear(now, sender);
         self.hear_heads(now, &ack.heads);
+        if let Some(beats) = ack.beats.as_ref().filter(|_| ack.summary == self.cluster.summary()) {
+            self.hear_heads(now, &self.heads_of(beats));
+        }
         self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);
         let equal = self.compare_summaries(sender.id, ack.summary);
@@ -280,6 +291,9 @@ impl Gossiper {
             && ack.summary != exchange.summary
             && digest::is_unexplained(&self.cluster, &line_of(sender), &ack);
         self.is_settled |= !self.wide;
+        if !self.wide {
+            self.sketched = 0;
+        }
         let news = digest::ack2(&self.cluster, &ack, now.moment, self.config.datagram);
         if self.config.mode == Mode::PushPull && news != News::default() {
             self.transmit(from, number, Body::Ack2(news));

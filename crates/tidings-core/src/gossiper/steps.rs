@@ -9,15 +9,18 @@ use super::{Gossiper, REPAIRS, REPEATS, RETRIES};
 use crate::bounds;
 use crate::config::Mode;
 use crate::delta::Delta;
-use crate::digest::{self, Signs, SynKind};
+use crate::digest::{self, Depth, Signs, SynKind};
+use crate::endpoint::EndpointState;
 use crate::exchange::Exchange;
-use crate::message::{Body, Cookie, HeadLine, Message, Sender, Window};
+use crate::message::{Beats, Body, Cookie, HeadLine, Message, Sender, Window};
 use crate::name::NodeId;
 use crate::peer::Transmit;
 use crate::round::{self, Standings};
+use crate::sketch::Sketch;
 use crate::snapshot::Standing;
 use crate::time::{Moment, Time};
 use crate::version::Heartbeat;
+use crate::wire::size;
 
 impl Gossiper {
     /// One exchange after the other, `fanout` of them evenly spread over the interval; the first of them begins the
@@ -170,10 +173,12 @@ impl Gossiper {
         room: usize,
     ) {
         let live = with.filter(|&id| self.cluster.standing(id) == Some(Standing::Live));
-        let signs = self.signs(now.moment, None);
-        let window = (self.wide || live.is_none()).then_some(self.window_from);
+        // Whoever holds the same answers with beats, and nobody waits for a head.
+        let is_idle = live.is_some() && self.is_calm() && !self.cluster.equals().is_empty();
+        let signs = if is_idle { self.evidence_alone(now.moment) } else { self.signs(now.moment, None) };
+        let depth = self.depth(live.is_some());
         let is_pull = self.config.mode != Mode::PushPull;
-        let syn = digest::syn(&self.cluster, signs, SynKind { is_pull, cookie, window }, room);
+        let syn = digest::syn(&self.cluster, signs, SynKind { is_pull, cookie, depth }, room);
         self.turn_window(syn.window.as_ref());
         let fails = Some(now.moment + self.patience_for_an_answer());
         let generation = self.cluster.own().generation();
@@ -184,6 +189,32 @@ impl Gossiper {
         self.transmit(to, number, Body::Syn(syn));
     }
 
+    /// How far the next SYN has to go, to one that is live, or is not. What recent lines do not explain, a sketch tells in a few
+    /// hundred bytes where little differs, which is most likely, and in a datagram where it is more; where much does, windows
+    /// tell part after part of it, with a sketch in between.
+    fn depth(&mut self, is_live: bool) -> Depth {
+        if !is_live {
+            return Depth::Window(self.window_from);
+        }
+        if !self.wide {
+            return Depth::Recent;
+        }
+        let tried = self.sketched;
+        self.sketched = (tried + 1) % 5;
+        let most = match tried {
+            0 => FEW_CELLS,
+            1 => Sketch::MOST,
+            _ if flaw!(Unsketched) => Sketch::MOST,
+            _ => return Depth::Window(self.window_from),
+        };
+        self.keep_sketch();
+        Depth::Sketch(most)
+    }
+
+    /// Keeps a sketch that fills a datagram.
+    pub(super) fn keep_sketch(&mut self) {
+        self.cluster.keep_sketch(self.config.datagram / size::SMALLEST_CELL);
+    }
     pub(super) fn transmit(&mut self, to: SocketAddr, exchange: u32, body: Body) {
         let message = self.message(exchange, body);
         self.transmits.push_back(Transmit::Datagram { to, message });
@@ -219,17 +250,61 @@ impl Gossiper {
 
     /// What to tell of others' lives.
     pub(super) fn signs(&mut self, now: Moment, asker: Option<Sender>) -> Signs {
-        Signs { heads: self.heads(now, asker), evidence: self.evidence_to_tell(now) }
+        Signs { heads: self.heads(now, asker, self.config.heads), ..self.evidence_alone(now) }
+    }
+
+    fn evidence_alone(&mut self, now: Moment) -> Signs {
+        Signs { heads: Vec::new(), evidence: self.evidence_to_tell(now), beats: None }
+    }
+
+    /// What to tell of others' lives to `asker`, who holds the same.
+    pub(super) fn signs_for_equal(&mut self, now: Moment, asker: Sender) -> Signs {
+        if !self.is_calm() {
+            return self.signs(now, Some(asker));
+        }
+        let heads = self.heads(now, Some(asker), 0);
+        Signs { heads, beats: self.beats(now), ..self.evidence_alone(now) }
+    }
+
+    /// Whether nobody waits for a head: all are believed to run, nothing speaks against anybody, and all gossip with all.
+    fn is_calm(&self) -> bool {
+        let is_unquestioned = self.cluster.roll(Standing::Unreachable).is_empty() && self.accused.is_empty();
+        is_unquestioned && !self.contacts.has_neighbours()
+    }
+
+    /// The beats to tell: of all nodes in turn, by id.
+    fn beats(&mut self, now: Moment) -> Option<Beats> {
+        let all = self.cluster.endpoints();
+        let first = self.beat_from % all.len();
+        let run = all.since(all.ids()[first]).take(self.config.beats());
+        let beat = |(id, endpoint): (NodeId, &EndpointState)| {
+            let head = endpoint.head_line(id, now);
+            (head.heartbeat, head.age)
+        };
+        let beats: Vec<_> = run.map(beat).collect();
+        self.beat_from = first + beats.len();
+        Some(Beats { first: u32::try_from(first).ok()?, beats })
+    }
+
+    /// The heads that `beats` are to one who holds the same.
+    pub(super) fn heads_of(&self, run: &Beats) -> Vec<HeadLine> {
+        let all = self.cluster.endpoints();
+        let Some(first) = all.ids().get(run.first as usize) else { return Vec::new() };
+        let head =
+            |((id, endpoint), (heartbeat, age)): ((NodeId, &EndpointState), &(Heartbeat, Duration))| {
+                HeadLine { id, generation: endpoint.generation(), heartbeat: *heartbeat, age: *age }
+            };
+        all.since(*first).zip(&run.beats).map(head).collect()
     }
 
     /// The heads to tell: those of the live in turn, so that each comes round as often as any; before them as many of those
     /// whom others may take for dead; before them all that of `asker`, if something higher is told of it than it says itself.
-    fn heads(&mut self, now: Moment, asker: Option<Sender>) -> Vec<HeadLine> {
+    fn heads(&mut self, now: Moment, asker: Option<Sender>, most: usize) -> Vec<HeadLine> {
         let live = self.cluster.live();
         let line = |id: NodeId| Some(self.cluster.endpoint(id)?.head_line(id, now));
         let outdone =
             |asker: &Sender| self.cluster.endpoint(asker.id).is_some_and(|known| known.head() > asker.head);
-        let count = self.config.heads.min(live.len());
+        let count = most.min(live.len());
         let back = self.acquitted.len().min(self.config.heads);
         let mut heads = Vec::with_capacity(count + back + 1);
         heads.extend(asker.filter(outdone).and_then(|asker| line(asker.id)));
@@ -250,3 +325,6 @@ impl Gossiper {
         picks.into_iter().filter_map(|id| Some(self.cluster.endpoint(id)?.address())).collect()
     }
 }
+
+/// So many cells tell of ten changed owners, most of the time: each is a line of one node and a line of the other.
+const FEW_CELLS: usize = 40;

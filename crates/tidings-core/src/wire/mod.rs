@@ -66,7 +66,9 @@ const MUCH: u8 = 12;
 const COOKIE: u8 = 13;
 const PIECES: u8 = 14;
 const WHOSE: u8 = 15;
-const FEEDBACK: u8 = 16;
+const SKETCH: u8 = 16;
+const BEATS: u8 = 17;
+const FEEDBACK: u8 = 18;
 /// The highest tag that this release knows; later ones add above it.
 const LAST: u8 = FEEDBACK;
 
@@ -213,6 +215,7 @@ fn write_sections(out: &mut Writer, message: &Message) {
             some_section(out, WINDOW, syn.window.as_slice(), parts::write_windows);
             some_section(out, EVIDENCE, &syn.evidence, parts::write_evidence);
             some_section(out, COOKIE, syn.cookie.as_slice(), parts::write_cookies);
+            some_section(out, SKETCH, &syn.sketch, parts::write_cells);
         }
         Body::Ack(ack) => {
             out.section(SUMMARY, |out| out.word(ack.summary.0));
@@ -223,6 +226,7 @@ fn write_sections(out: &mut Writer, message: &Message) {
             some_section(out, LARGE, &ack.large, parts::write_lines);
             some_section(out, MUCH, if ack.has_much { &[()] } else { &[] }, |_, _| {});
             some_section(out, COOKIE, ack.cookie.as_slice(), parts::write_cookies);
+            some_section(out, BEATS, ack.beats.as_slice(), parts::write_beats);
         }
         Body::Ack2(news) => {
             some_section(out, DELTAS, &news.deltas, parts::write_deltas);
@@ -280,6 +284,7 @@ fn read_message(kind: u8, mut sections: Sections<'_>) -> Result<Message, WireErr
             window: sections.optional(WINDOW, parts::read_window)?,
             evidence: sections.list(EVIDENCE, parts::read_evidence)?,
             cookie: sections.optional(COOKIE, Reader::word)?.map(Cookie),
+            sketch: sections.list(SKETCH, parts::read_cells)?,
         }),
         ACK => Body::Ack(Ack {
             summary: Summary(sections.required(SUMMARY, Reader::word)?),
@@ -290,6 +295,7 @@ fn read_message(kind: u8, mut sections: Sections<'_>) -> Result<Message, WireErr
             large: sections.list(LARGE, parts::read_lines)?,
             has_much: sections.optional(MUCH, |_| Ok(()))?.is_some(),
             cookie: sections.optional(COOKIE, Reader::word)?.map(Cookie),
+            beats: sections.optional(BEATS, parts::read_beats)?,
         }),
         ACK2 => Body::Ack2(News {
             deltas: sections.list(DELTAS, parts::read_deltas)?,

@@ -3,11 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{Reader, WireError, Writer};
+use super::{Reader, WireError, Writer, size};
 use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Value};
 use crate::message::{
-    Cookie, Evidence, FetchPieces, HeadLine, Instance, Line, Namesake, Piece, Sender, Window,
+    Beats, Cell, Cookie, Evidence, FetchPieces, HeadLine, Instance, Line, Namesake, Piece, Sender, Window,
 };
 use crate::name::{NodeId, NodeName};
 use crate::time::millis;
@@ -69,6 +69,25 @@ pub(super) fn read_heads(bytes: &mut Reader<'_>) -> Result<Vec<HeadLine>, WireEr
             known_generation(generation.ok_or(WireError::Malformed("a generation above 64 bits"))?)?;
     }
     Ok(heads)
+}
+
+/// At most one run of beats.
+pub(super) fn write_beats(out: &mut Writer, runs: &[Beats]) {
+    for Beats { first, beats } in runs {
+        out.varint(u64::from(*first));
+        out.varint(beats.len() as u64);
+        for (heartbeat, age) in beats {
+            out.varint(heartbeat.0);
+            out.varint(millis(*age));
+        }
+    }
+}
+
+pub(super) fn read_beats(bytes: &mut Reader<'_>) -> Result<Beats, WireError> {
+    let (first, count) = (read_half(bytes)?, bytes.count(2)?);
+    let mut read = || Ok((Heartbeat(bytes.varint()?), Duration::from_millis(bytes.varint()?)));
+    let beats: Vec<_> = (0..count).map(|_| read()).collect::<Result<_, _>>()?;
+    if beats.is_empty() { Err(WireError::Malformed("a run of no beats")) } else { Ok(Beats { first, beats }) }
 }
 
 fn known_generation(number: u64) -> Result<Generation, WireError> {
@@ -147,6 +166,25 @@ fn read_line(bytes: &mut Reader<'_>) -> Result<Line, WireError> {
     let line = Line { id, generation: Generation(bytes.varint()?), max: Version(bytes.varint()?) };
     let unknown = line.known().is_none() && line.max > Version(0);
     if unknown { Err(WireError::Malformed("a version of an unknown owner")) } else { Ok(line) }
+}
+
+pub(super) fn write_cells(out: &mut Writer, cells: &[Cell]) {
+    out.varint(cells.len() as u64);
+    for cell in cells {
+        out.word(cell.id);
+        out.varint(cell.generation);
+        out.varint(cell.max);
+        out.half(cell.check);
+    }
+}
+
+pub(super) fn read_cells(bytes: &mut Reader<'_>) -> Result<Vec<Cell>, WireError> {
+    let count = bytes.count(size::SMALLEST_CELL)?;
+    let mut read = || {
+        let (id, generation, max) = (bytes.word()?, bytes.varint()?, bytes.varint()?);
+        Ok(Cell { id, generation, max, check: bytes.half()? })
+    };
+    (0..count).map(|_| read()).collect()
 }
 
 /// A number of at most 32 bits.

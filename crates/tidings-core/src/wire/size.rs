@@ -1,12 +1,13 @@
 //! How many bytes things take on the wire, so that a message can be filled to its limit and no further.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::delta::Delta;
 use crate::entry::{Entry, Key};
-use crate::message::{Evidence, HeadLine, Line};
+use crate::message::{Beats, Cell, Evidence, HeadLine, Line};
 use crate::time::millis;
-use crate::version::Version;
+use crate::version::{Heartbeat, Version};
 
 /// The frame around a message.
 pub(crate) const FRAME: usize = 12;
@@ -40,9 +41,23 @@ pub(crate) fn line(line: &Line) -> usize {
     8 + varint(line.generation.0) + varint(line.max.0)
 }
 
+/// The shortest cell of a sketch.
+pub(crate) const SMALLEST_CELL: usize = 8 + 1 + 1 + 4;
+
+/// The bytes of a cell of a sketch.
+pub(crate) fn cell(cell: &Cell) -> usize {
+    8 + varint(cell.generation) + varint(cell.max) + 4
+}
+
 /// The most bytes that a head line takes, in whatever company.
 pub(crate) fn head(head: &HeadLine) -> usize {
     8 + varint(head.generation.0) + varint(head.heartbeat.0) + varint(millis(head.age))
+}
+
+/// A run of beats, with the section.
+pub(crate) fn beats(run: &Beats) -> usize {
+    let beat = |(heartbeat, age): &(Heartbeat, Duration)| varint(heartbeat.0) + varint(millis(*age));
+    LIST + VARINT + run.beats.iter().map(beat).sum::<usize>()
 }
 
 /// The bytes of evidence.

@@ -10,9 +10,9 @@ use std::time::Duration;
 use expect_test::expect_file;
 use tidings_core::wire::{PROTOCOL_VERSION, Reader, WireError};
 use tidings_core::{
-    Ack, Body, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Head, HeadLine, Heartbeat,
-    Instance, Introduction, Key, Line, Message, Namesake, News, NodeId, NodeName, Piece, Push, Refusal,
-    Rumor, Seal, Sender, Span, Summary, Syn, Value, Version, WallClock, Window,
+    Ack, Beats, Body, Cell, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Head, HeadLine,
+    Heartbeat, Instance, Introduction, Key, Line, Message, Namesake, News, NodeId, NodeName, Piece, Push,
+    Refusal, Rumor, Seal, Sender, Span, Summary, Syn, Value, Version, WallClock, Window,
 };
 
 const LIFE: u64 = 1_799_999_000_000;
@@ -58,6 +58,13 @@ fn evidence() -> Evidence {
 fn acquittal() -> Evidence {
     let since = Duration::ZERO;
     Evidence { head: head("bob", 0, 12, 1), since, until: since, accusers: vec![] }
+}
+
+fn sketch() -> Vec<Cell> {
+    vec![
+        Cell { id: id("ann").0, generation: LIFE, max: 300, check: 0x89ab_cdef },
+        Cell { id: id("ann").0 ^ id("bob").0, generation: 0, max: 7, check: 1 },
+    ]
 }
 
 fn window() -> Window {
@@ -108,12 +115,14 @@ fn bodies() -> Vec<(&'static str, Body)> {
         heads: heads.clone(),
         evidence: some.clone(),
         lines: lines.clone(),
+        sketch: sketch(),
         window: window.clone(),
         cookie,
     };
     let ack = Ack {
         summary,
         heads: heads.clone(),
+        beats: Some(Beats { first: 300, beats: vec![(Heartbeat(70_000), Duration::from_millis(1_500))] }),
         evidence: some.clone(),
         lines: lines.clone(),
         deltas: deltas.clone(),
@@ -179,9 +188,9 @@ fn picture(name: &str, bytes: &[u8]) -> String {
 }
 
 fn section(tag: u8) -> &'static str {
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 18] = [
         "sender", "exchange", "summary", "heads", "lines", "window", "deltas", "clock", "others", "evidence",
-        "large", "much", "cookie", "pieces", "whose", "feedback",
+        "large", "much", "cookie", "pieces", "whose", "sketch", "beats", "feedback",
     ];
     NAMES[usize::from(tag) - 1]
 }
@@ -209,7 +218,7 @@ fn r43_golden_messages_of_a_later_release_are_understood() {
     for (name, message) in messages() {
         let mut bytes = seal.encode(&message);
         bytes[2] = PROTOCOL_VERSION + 1;
-        bytes.extend([17, 3, 1, 2, 3, 18, 0, 200, 1, 9]);
+        bytes.extend([19, 3, 1, 2, 3, 20, 0, 200, 1, 9]);
         seal.reseal(&mut bytes);
         assert_eq!(seal.decode(&bytes), Ok(message), "{name}");
     }

@@ -1,5 +1,6 @@
 //! Properties of the core that hold for all inputs.
 
 mod deltas;
+mod exchange;
 mod golden;
 mod wire;

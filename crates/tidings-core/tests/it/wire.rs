@@ -8,10 +8,10 @@ use proptest::option;
 use proptest::prelude::*;
 use tidings_core::wire::{Frames, WireError, frame};
 use tidings_core::{
-    Ack, Body, Config, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Gossiper, Head,
-    HeadLine, Heartbeat, Identity, Instance, Introduction, Key, Line, Message, Mode, Moment, Namesake, News,
-    NodeId, NodeName, Peer, Piece, Push, Refusal, Rumor, Seal, Sender, Span, Summary, Syn, Time, Transmit,
-    Value, Version, WallClock, Window,
+    Ack, Beats, Body, Cell, Config, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Gossiper,
+    Head, HeadLine, Heartbeat, Identity, Instance, Introduction, Key, Line, Message, Mode, Moment, Namesake,
+    News, NodeId, NodeName, Peer, Piece, Push, Refusal, Rumor, Seal, Sender, Span, Summary, Syn, Time,
+    Transmit, Value, Version, WallClock, Window,
 };
 
 fn line() -> impl Strategy<Value = Line> {
@@ -42,6 +42,11 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         until: Duration::from_millis(until.into()),
         accusers,
     })
+}
+
+fn cells() -> impl Strategy<Value = Vec<Cell>> {
+    let cell = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>());
+    vec(cell.prop_map(|(id, generation, max, check)| Cell { id, generation, max, check }), 0..9)
 }
 
 fn window() -> impl Strategy<Value = Window> {
@@ -107,13 +112,15 @@ fn message() -> impl Strategy<Value = Message> {
     let signs = || (vec(head_line(), 0..9), vec(evidence(), 0..3));
     let lines = || vec(line(), 0..9);
     let cookie = || option::of(any::<u64>().prop_map(Cookie));
-    let syn = (any::<bool>(), any::<u64>(), signs(), lines(), option::of(window()), cookie());
-    let syn = syn.prop_map(|(is_pull, s, (heads, evidence), lines, window, cookie)| {
-        Body::Syn(Syn { is_pull, summary: Summary(s), heads, evidence, lines, window, cookie })
+    let syn = (any::<bool>(), any::<u64>(), signs(), lines(), cells(), option::of(window()), cookie());
+    let syn = syn.prop_map(|(is_pull, s, (heads, evidence), lines, sketch, window, cookie)| {
+        Body::Syn(Syn { is_pull, summary: Summary(s), heads, evidence, lines, sketch, window, cookie })
     });
     let ack = (any::<u64>(), signs(), lines(), vec(delta(), 0..4), lines(), any::<bool>(), cookie());
     let ack = ack.prop_map(|(s, (heads, evidence), lines, deltas, large, has_much, cookie)| {
-        Body::Ack(Ack { summary: Summary(s), heads, evidence, lines, deltas, large, has_much, cookie })
+        let beats = Some(Beats { first: 3, beats: vec![(Heartbeat(s), Duration::from_millis(s % 99))] })
+            .filter(|_| heads.is_empty());
+        Body::Ack(Ack { summary: Summary(s), heads, beats, evidence, lines, deltas, large, has_much, cookie })
     });
     let ack2 = (vec(delta(), 0..4), lines()).prop_map(|(deltas, large)| Body::Ack2(News { deltas, large }));
     let push = (any::<u64>(), signs(), lines(), option::of(window()), vec(delta(), 0..4), lines());

@@ -58,8 +58,8 @@ impl Liar<'_> {
 }
 
 fn empty_syn() -> Syn {
-    let (heads, evidence, lines) = (Vec::new(), Vec::new(), Vec::new());
-    Syn { is_pull: false, summary: Summary(1), heads, evidence, lines, window: None, cookie: None }
+    let (heads, evidence, lines, sketch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    Syn { is_pull: false, summary: Summary(1), heads, evidence, lines, sketch, window: None, cookie: None }
 }
 
 fn news(delta: Delta) -> News {

@@ -295,6 +295,7 @@ fn claims_do_not_wait_for_ever() {
         heads,
         evidence,
         lines: vec![line],
+        sketch: Vec::new(),
         window: None,
         cookie: None,
     };

@@ -14,8 +14,9 @@ fn hungry() -> Vec<u8> {
     let head = Head { generation: Generation(1_799_999_999_000), heartbeat: Heartbeat(1) };
     let sender = Sender { id: NodeId(99), head, max: Version(0) };
     let window = Some(Window { first: NodeId(0), last: NodeId(u64::MAX), lines: Vec::new() });
-    let (heads, evidence, lines) = (Vec::new(), Vec::new(), Vec::new());
-    let syn = Syn { is_pull: false, summary: Summary(1), heads, evidence, lines, window, cookie: None };
+    let (heads, evidence, lines, sketch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let syn =
+        Syn { is_pull: false, summary: Summary(1), heads, evidence, lines, sketch, window, cookie: None };
     Seal::new("test").encode(&Message { sender, exchange: 7, body: Body::Syn(syn) })
 }
 
@@ -109,7 +110,7 @@ fn questions_in_a_name_of_ones_own_have_a_budget_too() {
     let sender = Sender { id: sim.name(nodes[0]).id(), head, max: Version(0) };
     let (heads, evidence, lines) = (Vec::new(), Vec::new(), Vec::new());
     let (window, cookie, summary) = (None, None, Summary(1));
-    let syn = Syn { is_pull: false, summary, heads, evidence, lines, window, cookie };
+    let syn = Syn { is_pull: false, summary, heads, evidence, lines, sketch: Vec::new(), window, cookie };
     let bytes = Seal::new("test").encode(&Message { sender, exchange: 7, body: Body::Syn(syn) });
     let before = sim.counts().refusals;
     (0..200).for_each(|_| sim.inject(nodes[0], stranger.address(), &bytes));

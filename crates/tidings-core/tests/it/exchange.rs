@@ -1,0 +1,232 @@
+//! What an exchange costs two nodes that know many, by how much they differ.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tidings_core::{
+    Acquaintances, Config, Gossiper, Identity, Key, Moment, NodeName, Peer, Seal, Time, Transmit, Value,
+    WallClock,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at(seconds: u32) -> Time {
+    let moment = Moment::default() + seconds * SECOND;
+    Time { moment, wall: WallClock(1_800_000_000_000 + 1_000 * u64::from(seconds)) }
+}
+
+fn node(name: &str, address: SocketAddr, config: Config) -> Gossiper {
+    let me = Identity { name: NodeName::new(name).unwrap(), address, saved: None };
+    // Each in a life of its own, begun some time in the last two years.
+    let age = name.bytes().fold(7, |hash: u64, byte| hash.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
+    let born = Time { wall: WallClock(at(0).wall.0 - age % (63 << 30)), ..at(0) };
+    Gossiper::new(config, me, age, born).unwrap()
+}
+
+fn address(number: usize) -> SocketAddr {
+    let [.., a, b, c] = u32::try_from(number).unwrap().to_be_bytes();
+    SocketAddr::from(([10, a, b, c], 7_000))
+}
+
+/// Nodes that hold one short key each.
+fn crowd(count: usize) -> Vec<Gossiper> {
+    let mut all: Vec<_> = (0..count)
+        .map(|number| node(&format!("node-{number}"), address(number), Config::new("test")))
+        .collect();
+    all.iter_mut().for_each(|node| write(node, "old"));
+    all
+}
+
+fn write(node: &mut Gossiper, value: &str) {
+    node.set(at(0), [(Key::new("key").unwrap(), Value::from(value))]).unwrap();
+}
+
+/// Two nodes that gossip with each other alone, and know many.
+struct Pair {
+    nodes: [Gossiper; 2],
+    seal: Seal,
+    seconds: u32,
+    /// The length of each message, in order.
+    sent: Vec<usize>,
+}
+
+const ADDRESSES: [([u8; 4], u16); 2] = [([10, 255, 0, 1], 1), ([10, 255, 0, 2], 1)];
+
+impl Pair {
+    /// The first one knows what is in `first`, the other one what is in `second`.
+    fn new(first: &Acquaintances, second: &Acquaintances, config: &Config) -> Self {
+        let [one, other] = ADDRESSES.map(SocketAddr::from);
+        let mut nodes = [node("one", one, config.clone()), node("other", other, config.clone())];
+        for (node, neighbour) in nodes.iter_mut().zip([other, one]) {
+            node.handle_timeout(at(0));
+            while node.poll_transmit().is_some() {}
+            node.handle_neighbours(at(0), vec![neighbour]);
+        }
+        let mut pair = Self { nodes, seal: Seal::new("test"), seconds: 0, sent: Vec::new() };
+        // They meet, and hear of the others when their news of each other is long settled.
+        pair.rounds(40);
+        let now = at(pair.seconds);
+        for (node, known) in pair.nodes.iter_mut().zip([first, second]) {
+            node.acquaint(now, known);
+        }
+        pair.sent.clear();
+        pair
+    }
+
+    /// Both begin so many rounds, one after the other.
+    fn rounds(&mut self, count: u32) {
+        for _ in 0..count {
+            self.round_of(0);
+            self.round_of(1);
+        }
+    }
+
+    /// A second passes, in which one node begins what it has to, and the other one only answers.
+    fn round_of(&mut self, first: usize) {
+        self.seconds += 1;
+        let now = at(self.seconds);
+        self.nodes[first].handle_timeout(now);
+        loop {
+            let from = [first, 1 - first].into_iter().find_map(|from| {
+                let transmit = self.nodes[from].poll_transmit()?;
+                Some((from, transmit))
+            });
+            let Some((from, transmit)) = from else { return };
+            let Transmit::Datagram { message, .. } = transmit else { continue };
+            let bytes = self.seal.encode(&message);
+            self.sent.push(bytes.len());
+            let message = self.seal.decode(&bytes).unwrap();
+            let peer = Peer::Datagram { from: ADDRESSES[from].into(), len: bytes.len() };
+            self.nodes[1 - from].handle_message(now, peer, message).unwrap();
+        }
+    }
+
+    fn is_equal(&self) -> bool {
+        let [one, other] = &self.nodes;
+        one.ids() == other.ids()
+            && one.ids().iter().all(|&id| {
+                one.replica(id).map(|replica| (replica.generation(), replica.max_version()))
+                    == other.replica(id).map(|replica| (replica.generation(), replica.max_version()))
+            })
+    }
+
+    /// How many bytes it takes until both hold the same.
+    fn bytes_until_equal(&mut self, rounds: u32) -> usize {
+        for _ in 0..rounds {
+            self.round_of(0);
+            if self.is_equal() {
+                return self.sent.iter().sum();
+            }
+        }
+        panic!("not equal after {:?}", self.sent);
+    }
+}
+
+/// Two that know `known` others, of whom `changed` wrote again: of half of them one knows it, of the others the other one.
+fn differing(known: usize, changed: usize, config: &Config) -> Pair {
+    let (mut crowd, mut others) = (crowd(known), crowd(known));
+    let step = known / changed.max(1);
+    let half = |crowd: &mut [Gossiper], from: usize, value: &str| {
+        (0..changed).filter(|n| n % 2 == from).for_each(|n| write(&mut crowd[n * step], value));
+    };
+    half(&mut crowd, 0, "new");
+    let first = Gossiper::acquaintances(&crowd);
+    half(&mut others, 1, "new");
+    let second = Gossiper::acquaintances(&others);
+    Pair::new(&first, &second, config)
+}
+
+/// D4: what ten owners of ten thousand changed long ago takes two kilobytes to settle, whoever knows of it.
+#[test]
+fn d4_ten_changed_owners_among_ten_thousand_take_two_kilobytes() {
+    let mut pair = differing(10_000, 10, &Config::new("test"));
+    assert!(!pair.is_equal());
+    let bytes = pair.bytes_until_equal(6);
+    println!("{:?}", pair.sent);
+    assert!(bytes <= 2_000, "{bytes}: {:?}", pair.sent);
+}
+
+/// The bytes of an exchange in which a node that knows so many others has nothing to tell, nor has the one that answers.
+fn idle(known: usize) -> Vec<usize> {
+    let (mut crowd, seal) = (crowd(known), Seal::new("test"));
+    let all = Gossiper::acquaintances(&crowd);
+    let mut sent = Vec::new();
+    for seconds in 1..6 {
+        let now = at(seconds);
+        crowd.iter_mut().for_each(|node| node.handle_timeout(now));
+        crowd[1..].iter_mut().for_each(|node| while node.poll_transmit().is_some() {});
+        crowd[0].acquaint(now, &all);
+        sent.clear();
+        while let Some(Transmit::Datagram { to, message }) = crowd[0].poll_transmit() {
+            sent.push(seal.encode(&message).len());
+            let partner = (0..known).find(|&number| address(number) == to).expect("somebody known");
+            let (from, len) = (address(0), sent[0]);
+            crowd[partner].acquaint(now, &all);
+            crowd[partner].handle_message(now, Peer::Datagram { from, len }, message).unwrap();
+            while let Some(Transmit::Datagram { message, .. }) = crowd[partner].poll_transmit() {
+                let len = seal.encode(&message).len();
+                sent.push(len);
+                crowd[0].handle_message(now, Peer::Datagram { from: to, len }, message).unwrap();
+            }
+        }
+    }
+    sent
+}
+
+/// D3: what two nodes exchange that hold the same is as long among ten thousand as among a hundred.
+#[test]
+fn d3_an_idle_exchange_is_as_short_however_many_are_known() {
+    for known in [100, 1_000, 10_000] {
+        let sent = idle(known);
+        println!("{known}: {sent:?}");
+        assert_eq!(sent.len(), 2);
+        // Once rounds are counted in three bytes: that of the sender, twice, and four beats.
+        let more = 6 * 2;
+        assert!(sent.iter().sum::<usize>() + more <= 128, "{sent:?} among {known}");
+    }
+}
+
+/// R59: while one owner has far more to tell than a datagram holds, those who have little come through in the first
+/// answers, each with half of it, and the bulky one goes on in the other half.
+#[test]
+fn r59_a_bulky_owner_leaves_half_of_each_answer_to_the_small() {
+    let mut crowd = crowd(60);
+    let first = Gossiper::acquaintances(&crowd);
+    let key = |number: usize| Key::new(&format!("key-{number}")).unwrap();
+    for number in 0..1_000 {
+        crowd[0].set(at(0), [(key(number), Value::from("x".repeat(100).as_str()))]).unwrap();
+    }
+    crowd[1..41].iter_mut().for_each(|node| write(node, "new"));
+    let second = Gossiper::acquaintances(&crowd);
+    let mut pair = Pair::new(&first, &second, &Config::new("test"));
+    let max = |pair: &Pair, node: &Gossiper| {
+        let id = NodeName::new(node.name().as_str()).unwrap().id();
+        pair.nodes[0].replica(id).unwrap().max_version().0
+    };
+    let mut exchanges = 0;
+    while crowd[1..41].iter().any(|node| max(&pair, node) < 2) {
+        let before = max(&pair, &crowd[0]);
+        pair.round_of(0);
+        exchanges += 1;
+        assert!(exchanges < 20, "the small wait");
+        let is_asked = pair.sent.len() > 2;
+        assert!(!is_asked || max(&pair, &crowd[0]) > before, "the bulky one goes on");
+    }
+    println!("{exchanges}: {:?}", pair.sent);
+}
+
+/// D10: among a hundred thousand nodes no message outgrows a datagram, whether little differs or all of it.
+#[test]
+fn d10_no_message_outgrows_a_datagram_among_a_hundred_thousand() {
+    let mut crowd = crowd(100_000);
+    let first = Gossiper::acquaintances(&crowd);
+    crowd[..1_000].iter_mut().for_each(|node| write(node, "new"));
+    let (second, nobody) = (Gossiper::acquaintances(&crowd), Gossiper::acquaintances([]));
+    drop(crowd);
+    for first in [&first, &nobody] {
+        let mut pair = Pair::new(first, &second, &Config::new("test"));
+        pair.rounds(20);
+        let largest = pair.sent.iter().max().unwrap();
+        assert!((1_000..=1_200).contains(largest), "{largest}");
+    }
+}

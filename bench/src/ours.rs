@@ -1,0 +1,4 @@
+//! Tidings: two nodes that exchange, and whole clusters in virtual time.
+
+pub(crate) mod pair;
+pub(crate) mod world;

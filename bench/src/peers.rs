@@ -1,0 +1,5 @@
+//! The peers: chitchat as whole nodes over its own transport, foca as its bare state machine.
+
+pub(crate) mod chitchat_pair;
+
+pub(crate) mod lan;

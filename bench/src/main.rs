@@ -3,6 +3,7 @@
 //! See `README.md` for how to read the table.
 
 mod cli;
+mod cluster;
 mod data;
 mod ours;
 mod peers;
@@ -33,6 +34,12 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     if cli.list {
         work::ALL.iter().for_each(|work| println!("{}", work.name));
+        return Ok(());
+    }
+    if let Some([who, nodes, exchanges]) = cli.exchanges.as_deref() {
+        if !work::instructions::exchange(who, nodes.parse()?, exchanges.parse()?) {
+            bail!("{who:?} is neither ours nor chitchat");
+        }
         return Ok(());
     }
     let works = chosen(&cli.works)?;

@@ -1,6 +1,17 @@
 //! The works by name, and how large they are.
 
+mod changed_exchange;
+mod cold_join;
+mod convictions;
+mod crash;
+mod idle_cluster;
 mod idle_exchange;
+pub(crate) mod instructions;
+mod join;
+mod largest;
+mod load;
+mod memory;
+mod update;
 
 use crate::row::Row;
 
@@ -36,4 +47,17 @@ impl Bench<'_> {
 }
 
 /// All works, in the order of the table.
-pub(crate) const ALL: [Work; 1] = [idle_exchange::WORK];
+pub(crate) const ALL: [Work; 12] = [
+    idle_exchange::WORK,
+    changed_exchange::WORK,
+    instructions::WORK,
+    idle_cluster::WORK,
+    cold_join::WORK,
+    memory::WORK,
+    update::WORK,
+    load::WORK,
+    crash::WORK,
+    convictions::WORK,
+    join::WORK,
+    largest::WORK,
+];

@@ -1,6 +1,5 @@
 //! Nodes that all know each other, made one by one: what two of them know when they begin to exchange.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tidings_core::{
@@ -38,7 +37,7 @@ impl World {
     pub(crate) fn node(&self, number: usize, other: usize) -> Gossiper {
         let mut core = self.stranger(number);
         core.acquaint(begin(), &self.all);
-        core.handle_neighbours(begin(), vec![address(other)]);
+        core.handle_neighbours(begin(), vec![data::address(other)]);
         core
     }
 
@@ -79,7 +78,7 @@ fn whole(core: &Gossiper) -> Delta {
 
 /// Node `number` with its keys, in a life that has begun.
 fn alone(config: &Config, number: usize, keys: usize) -> Gossiper {
-    let me = Identity { name: name(number), address: address(number), saved: None };
+    let me = Identity { name: name(number), address: data::address(number), saved: None };
     let mut core =
         Gossiper::new(config.clone(), me, number as u64 + 1, at(0)).expect("the configuration works");
     // It finds out that nobody else has its name, and its first round comes.
@@ -104,12 +103,6 @@ pub(crate) fn write(core: &mut Gossiper, now: Time, number: usize, key: usize, r
 /// What node `number` is called.
 pub(crate) fn name(number: usize) -> NodeName {
     NodeName::new(&data::node(number)).expect("a proper name")
-}
-
-/// Where node `number` is.
-pub(crate) fn address(number: usize) -> SocketAddr {
-    let number = u32::try_from(number).expect("a benchmark has fewer nodes than that");
-    (Ipv4Addr::from(0x0a00_0001 + number), 8434).into()
 }
 
 /// When two begin to exchange: all had their first round.

@@ -1,6 +1,5 @@
 //! Two chitchat nodes that know many others and exchange with each other.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use chitchat::{
@@ -40,7 +39,7 @@ impl ChitchatPair {
         pair
     }
 
-    /// Lets `side` know `nodes` nodes with `keys` keys each. `round` says of which owner's key which round's value it is.
+    /// Lets `side` know `nodes` nodes, the two of the pair among them, with `keys` keys each. `round` says of which owner's key which round's value it is.
     pub(crate) fn teach(
         &self,
         side: usize,
@@ -49,7 +48,7 @@ impl ChitchatPair {
         round: impl Fn(usize, usize) -> u64 + Copy,
     ) {
         self.runtime.block_on(self.handles[side].with_chitchat(|chitchat| {
-            for owner in (0..nodes).filter(|&owner| owner != side) {
+            for owner in 2..nodes {
                 let version = |key| keys as u64 * round(owner, key) + key as u64 + 1;
                 let values = (0..keys).map(|key| {
                     let value = data::value(owner, key, round(owner, key));
@@ -70,7 +69,7 @@ impl ChitchatPair {
     pub(crate) fn exchange(&self) -> (u64, u64) {
         let before = self.sent();
         // A node whose task has failed cannot be told anything.
-        let _ = self.handles[0].gossip(address(1));
+        let _ = self.handles[0].gossip(data::address(1));
         self.settle();
         let after = self.sent();
         (after.0 - before.0, after.1 - before.1)
@@ -81,11 +80,18 @@ impl ChitchatPair {
         self.exchange().0 >= 3
     }
 
-    /// How many nodes `side` knows completely, up to version `max`.
-    pub(crate) fn knows(&self, side: usize, max: u64) -> usize {
-        self.runtime.block_on(self.handles[side].with_chitchat(|chitchat| {
-            chitchat.node_states().values().filter(|state| state.max_version() >= max).count()
-        }))
+    /// The versions of all nodes that `side` knows of others, added up: they grow with all that it learns.
+    pub(crate) fn versions(&self, side: usize) -> u64 {
+        self.runtime.block_on(
+            self.handles[side].with_chitchat(|chitchat| {
+                chitchat.node_states().values().map(|state| state.max_version()).sum()
+            }),
+        )
+    }
+
+    /// How many nodes `side` knows.
+    pub(crate) fn nodes(&self, side: usize) -> usize {
+        self.runtime.block_on(self.handles[side].with_chitchat(|chitchat| chitchat.node_states().len()))
     }
 
     /// The largest message so far.
@@ -116,15 +122,9 @@ pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime can be had")
 }
 
-/// What node `number` is called.
+/// What node `number` is called. Its generation is when it started, in microseconds: some minute of a day.
 pub(crate) fn id(number: usize) -> ChitchatId {
-    ChitchatId::new(data::node(number), 1_800_000_000_000_000, address(number))
-}
-
-/// Where node `number` is.
-pub(crate) fn address(number: usize) -> SocketAddr {
-    let number = u32::try_from(number).expect("a benchmark has fewer nodes than that");
-    (Ipv4Addr::from(0x0a00_0001 + number), 8434).into()
+    ChitchatId::new(data::node(number), 1_800_000_000_000_000 + data::started(number), data::address(number))
 }
 
 /// How node `number` gossips.
@@ -133,7 +133,7 @@ pub(crate) fn config(number: usize, wire: ProtocolVersion, interval: Duration) -
         chitchat_id: id(number),
         cluster_id: "bench".to_owned(),
         gossip_interval: interval,
-        listen_addr: address(number),
+        listen_addr: data::address(number),
         seed_nodes: Vec::new(),
         failure_detector_config: FailureDetectorConfig::default(),
         marked_for_deletion_grace_period: Duration::from_secs(900),
@@ -152,9 +152,10 @@ mod tests {
         let pair = ChitchatPair::new(ProtocolVersion::V0);
         pair.teach(0, 50, 10, |_, _| 0);
         pair.teach(1, 50, 10, |owner, key| u64::from(owner == 7 && key == 3));
-        assert_eq!(pair.knows(0, 11), 0);
+        let (behind, ahead) = (pair.versions(0), pair.versions(1));
+        assert!(behind < ahead);
         let (messages, bytes) = pair.exchange();
         assert!(messages == 3 && bytes > 4_000, "{messages} messages, {bytes} bytes");
-        assert_eq!(pair.knows(0, 11), 1);
+        assert_eq!(pair.versions(0), ahead);
     }
 }

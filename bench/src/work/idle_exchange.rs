@@ -3,7 +3,7 @@
 use chitchat::ProtocolVersion;
 
 use crate::data;
-use crate::ours::pair::Pair;
+use crate::ours::group::Group;
 use crate::ours::world::World;
 use crate::peers::chitchat_pair::ChitchatPair;
 use crate::row::{Better, Row};
@@ -80,8 +80,8 @@ fn of(bench: &Bench<'_>, nodes: usize) -> Vec<Row> {
 const MUTE: &str = "its digest does not fit a datagram: nothing is sent";
 
 /// Two that know everybody, after a few exchanges.
-fn idle_pair(world: &World) -> Pair {
-    let mut pair = Pair::new([world.node(0, 1), world.node(1, 0)], [0, 1]);
+fn idle_pair(world: &World) -> Group {
+    let mut pair = Group::new([(0, world.node(0, 1)), (1, world.node(1, 0))]);
     pair.exchange(4);
     assert!(pair.is_equal(), "they know the same");
     pair

@@ -1,0 +1,126 @@
+//! A node crashes: when do the others see it?
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tidings_core::Rng;
+
+use crate::cluster::{Cluster, ROUND, Setup};
+use crate::ours::cluster::Ours;
+use crate::peers::chitchat_cluster::ChitchatCluster;
+use crate::peers::foca_cluster::FocaCluster;
+use crate::row::{Better, Row};
+use crate::sample::Sample;
+use crate::versions;
+use crate::work::{Bench, Work};
+
+pub(crate) const WORK: Work = Work {
+    name: "crash",
+    about: "A node of a warm cluster stops without a word: when the first, the median and the last of the others believe \
+            that it crashed; medians over several crashes, one after the other. With each one's own default, and with two \
+            seconds of patience for all: foca declares a suspect down after two seconds, and chitchat's threshold is two \
+            of its mean intervals between heartbeats, which is the nearest that it has (its intervals begin at one second \
+            then, not five). What is not seen by all within 60 s is told apart. chitchat is looked at each 50 ms.",
+    run,
+};
+
+/// How long is waited for the last.
+const LIMIT: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_millis(50);
+
+/// The patience that all have, where it can be chosen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
+fn run(bench: &Bench<'_>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for nodes in bench.size(vec![128, 1_000], vec![8]) {
+        for loss in bench.size(vec![0, 250], vec![0]) {
+            for patience in [Some(PATIENCE), None] {
+                rows.extend(of(bench, nodes, loss, patience));
+            }
+        }
+    }
+    rows
+}
+
+fn of(bench: &Bench<'_>, nodes: usize, loss: u16, patience: Option<Duration>) -> Vec<Row> {
+    let words = patience.map_or_else(|| "default".to_owned(), |patience| format!("{} s", patience.as_secs()));
+    bench.tell(&format!("crash, {nodes} nodes, loss {} %, patience {words}", loss / 10));
+    let setup = Setup { loss, patience, watches: true, ..Setup::warm(nodes, 1) };
+    let ours = crashes::<Ours>(&setup, bench.size(15, 1), 10);
+    let foca = crashes::<FocaCluster>(&setup, bench.size(10, 1), 10);
+    let mut all = vec![(versions::foca(), foca)];
+    if nodes < 500 {
+        bench.tell(&format!("crash, {nodes} nodes, loss {} %, patience {words}, chitchat", loss / 10));
+        // Its intervals begin at five seconds and come down to what they are.
+        let rounds = if patience.is_some() { 10 } else { bench.size(60, 20) };
+        all.insert(0, (versions::chitchat(), crashes::<ChitchatCluster>(&setup, bench.size(4, 1), rounds)));
+    }
+    let mut rows = Vec::new();
+    for (peer, theirs) in all {
+        let row = |work, unit, of: fn(&Seen) -> Option<f64>, least, goal| {
+            Row::new(work, unit, Better::Less, of(&ours))
+                .with("nodes", nodes)
+                .with("loss", f64::from(loss) / 1_000.0)
+                .with("patience", words.clone())
+                .beside(peer.clone(), of(&theirs), least)
+                .goal(goal)
+        };
+        rows.push(row("crash/first", "s", |seen| median(&seen.first), 0.0, None));
+        rows.push(row("crash/median", "s", |seen| median(&seen.median), 0.0, Some(3.2)));
+        rows.push(row("crash/last", "s", |seen| median(&seen.last), 0.0, Some(3.5)));
+        rows.push(row("crash/unseen", "of 100 crashes", |seen| Some(seen.unseen()), 1.0, None));
+    }
+    rows
+}
+
+fn median(all: &[f64]) -> Option<f64> {
+    Sample::new(all.iter().copied()).median()
+}
+
+/// When crashes were seen.
+#[derive(Default)]
+struct Seen {
+    first: Vec<f64>,
+    median: Vec<f64>,
+    last: Vec<f64>,
+    crashes: u32,
+}
+
+impl Seen {
+    /// How many of a hundred crashes somebody did not see in time.
+    fn unseen(&self) -> f64 {
+        100.0 - 100.0 * self.last.len() as f64 / f64::from(self.crashes)
+    }
+}
+
+fn crashes<C: Cluster>(setup: &Setup, crashes: u32, warm: u32) -> Seen {
+    let mut cluster = C::begin(setup);
+    cluster.run(warm * ROUND);
+    let mut rng = Rng::new(setup.seed);
+    let mut seen = Seen { crashes, ..Seen::default() };
+    let mut up: Vec<usize> = (0..setup.nodes).collect();
+    for _ in 0..crashes {
+        cluster.run(Duration::from_millis(1_000 + rng.below(1_000) as u64));
+        // The first is everybody's seed.
+        let victim = up.remove(1 + rng.below(up.len() - 1));
+        cluster.convictions();
+        let start = cluster.now();
+        cluster.crash(victim);
+        let mut by = BTreeMap::new();
+        while by.len() < up.len() && cluster.now() - start < LIMIT {
+            cluster.run(STEP);
+            for conviction in cluster.convictions() {
+                if conviction.of == victim && up.contains(&conviction.by) {
+                    by.entry(conviction.by).or_insert((conviction.at - start).as_secs_f64());
+                }
+            }
+        }
+        let mut times: Vec<f64> = by.into_values().collect();
+        times.sort_by(f64::total_cmp);
+        seen.first.extend(times.first());
+        seen.median.extend(times.get(up.len() / 2));
+        seen.last.extend(times.get(up.len() - 1));
+    }
+    seen
+}

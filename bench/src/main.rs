@@ -16,6 +16,7 @@ mod work;
 
 use std::alloc::System;
 use std::io::{IsTerminal, Write};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use cap::Cap;
@@ -75,12 +76,13 @@ fn perform(works: &[Work], quick: bool) -> Vec<(Work, Vec<Row>)> {
     let is_seen = std::io::stderr().is_terminal();
     let bar = if is_seen { ProgressBar::new(works.len() as u64) } else { ProgressBar::hidden() };
     bar.set_style(style);
+    let begun = Instant::now();
     let tell = |what: &str| {
         if is_seen {
             bar.set_message(what.to_owned());
         } else {
             // Whoever closed the error stream does not want to know.
-            let _ = writeln!(std::io::stderr(), "{what}");
+            let _ = writeln!(std::io::stderr(), "{:>4} s  {what}", begun.elapsed().as_secs());
         }
     };
     let mut done = Vec::new();

@@ -1,11 +1,13 @@
 //! Nodes that exchange with each other and nobody else, without a network in between.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use tidings_core::{Body, Gossiper, Moment, Peer, Seal, StreamEnd, StreamId, Time, Transmit};
 
 use crate::data;
 use crate::ours::world;
+use crate::stopwatch::timed;
 
 /// Some nodes by their numbers, the time, and how much went between them.
 #[derive(Debug)]
@@ -48,21 +50,18 @@ impl Group {
         }
     }
 
-    /// Lets time pass until `done`, for so many exchanges at most. Returns whether it came to it.
-    pub(crate) fn until(&mut self, most: u64, done: impl Fn(&Self) -> bool) -> bool {
+    /// Lets time pass until `done`, for so many exchanges at most. Returns how long this thread was at it, looking
+    /// whether it is done not counted; `None` if it never came to it.
+    pub(crate) fn until(&mut self, most: u64, done: impl Fn(&Self) -> bool) -> Option<Duration> {
         let most = self.exchanges + most;
+        let mut took = Duration::ZERO;
         while !done(self) {
             if self.exchanges > most {
-                return false;
+                return None;
             }
-            self.step();
+            took += timed(|| self.step()).1;
         }
-        true
-    }
-
-    /// What time it is.
-    pub(crate) fn now(&self) -> Time {
-        self.now
+        Some(took)
     }
 
     /// Whether all hold the same.
@@ -175,6 +174,6 @@ mod tests {
         let world = World::new(50, 10);
         let mut group = Group::new([(0, world.node(0, 50)), (50, world.stranger(50))]);
         group.join(50, 0);
-        assert!(group.until(1_000, |group| group.is_equal() && group.cores[&50].counts()[0].1 == 51));
+        assert!(group.until(1_000, |group| group.is_equal() && group.cores[&50].counts()[0].1 == 51).is_some());
     }
 }

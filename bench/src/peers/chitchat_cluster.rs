@@ -144,7 +144,7 @@ impl Cluster for ChitchatCluster {
         while self.now() < end {
             let left = end - self.now();
             let step = if self.watches { left.min(LOOK) } else { left };
-            self.runtime.block_on(sleep(step));
+            self.runtime.block_on(async { sleep(step).await });
             if self.watches {
                 self.look();
             }

@@ -23,8 +23,6 @@ pub(crate) struct Weather {
     pub(crate) messages: u64,
     /// Their bytes.
     pub(crate) bytes: u64,
-    /// The largest of them.
-    pub(crate) largest: usize,
     /// The value whose copies are counted, if any.
     pub(crate) marker: Option<String>,
     /// How often it was sent.
@@ -42,7 +40,6 @@ impl Weather {
             latency: (0, 0),
             messages: 0,
             bytes: 0,
-            largest: 0,
             marker: None,
             copies: 0,
             stalled: Vec::new(),
@@ -68,7 +65,6 @@ impl Weather {
     fn sent(&mut self, bytes: usize, copies: usize) {
         self.messages += 1;
         self.bytes += bytes as u64;
-        self.largest = self.largest.max(bytes);
         self.copies += copies as u64;
     }
 

@@ -20,7 +20,8 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use cap::Cap;
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use cli::{Cli, Format};
@@ -43,9 +44,10 @@ fn main() -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let works = chosen(&cli.works)?;
+    let works = chosen(&cli.works);
     if cli.docs.is_some() && (cli.quick || !cli.works.is_empty()) {
-        bail!("the page of the documentation has all works at their full size");
+        let why = "the page of the documentation has all works at their full size";
+        Cli::command().error(ErrorKind::ArgumentConflict, why).exit();
     }
     let done = perform(&works, cli.quick);
     let rows = || done.iter().flat_map(|(_, rows)| rows);
@@ -59,15 +61,17 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The works whose name contains one of `words`; all if there are none.
-fn chosen(words: &[String]) -> anyhow::Result<Vec<Work>> {
+/// The works whose name contains one of `words`; all if there are none. Ends with 2 if a word is in no name.
+fn chosen(words: &[String]) -> Vec<Work> {
     for word in words {
         if !work::ALL.iter().any(|work| work.name.contains(word.as_str())) {
-            bail!("no work has {word:?} in its name: see --list");
+            let names = work::ALL.map(|work| work.name).join(", ");
+            let why = format!("no work has {word:?} in its name; there are {names}");
+            Cli::command().error(ErrorKind::InvalidValue, why).exit();
         }
     }
     let is_chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
-    Ok(work::ALL.into_iter().filter(|work| is_chosen(work.name)).collect())
+    work::ALL.into_iter().filter(|work| is_chosen(work.name)).collect()
 }
 
 /// Does all works, and says on the error stream how far it is.

@@ -174,6 +174,8 @@ mod tests {
         let world = World::new(50, 10);
         let mut group = Group::new([(0, world.node(0, 50)), (50, world.stranger(50))]);
         group.join(50, 0);
-        assert!(group.until(1_000, |group| group.is_equal() && group.cores[&50].counts()[0].1 == 51).is_some());
+        assert!(
+            group.until(1_000, |group| group.is_equal() && group.cores[&50].counts()[0].1 == 51).is_some()
+        );
     }
 }

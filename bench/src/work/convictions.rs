@@ -100,8 +100,11 @@ fn watch<C: Cluster>(setup: &Setup, stalls: bool, seconds: u32) -> Watched {
         }
         cluster.run(ROUND);
         for conviction in cluster.convictions() {
-            let before = last.insert(conviction.of, conviction.at);
-            convictions += u32::from(before.is_none_or(|before| before + ONE < conviction.at));
+            // It begins anew after that time, if it goes on.
+            if last.get(&conviction.of).is_none_or(|&before| before + ONE < conviction.at) {
+                last.insert(conviction.of, conviction.at);
+                convictions += 1;
+            }
         }
     }
     Watched { convictions, hours: f64::from(seconds) * setup.nodes as f64 / 3_600.0 }

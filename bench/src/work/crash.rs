@@ -17,10 +17,12 @@ use crate::work::{Bench, Work};
 pub(crate) const WORK: Work = Work {
     name: "crash",
     about: "A node of a warm cluster stops without a word: when the first, the median and the last of the others believe \
-            that it crashed; medians over several crashes, one after the other. With each one's own default, and with two \
-            seconds of patience for all: foca declares a suspect down after two seconds, and chitchat's threshold is two \
-            of its mean intervals between heartbeats, which is the nearest that it has (its intervals begin at one second \
-            then, not five). What is not seen by all within 60 s is told apart. chitchat is looked at each 50 ms.",
+            that it crashed; medians over several crashes, one after the other, of which all came to be seen by so many. \
+            With each one's own default, and with two seconds of patience for all: foca declares a suspect down after two \
+            seconds, and chitchat's threshold is two of its mean intervals between heartbeats, which is the nearest that \
+            it has (its intervals begin at one second then, not five). With that it convicts so many of the living that \
+            its first observer is there by chance: see `false-convictions`. What is not seen by all within 60 s is told \
+            apart. chitchat is looked at each 50 ms.",
     run,
 };
 

@@ -75,7 +75,10 @@ fn chitchat(nodes: usize, keys: usize) -> f64 {
     });
     // Only with the second heartbeat does it keep the intervals in between.
     pair.introduce(nodes, keys, 5);
-    joined + grown(nodes, || drop(pair.exchange()))
+    let beating = grown(nodes, || {
+        pair.exchange();
+    });
+    joined + beating
 }
 
 fn foca(nodes: usize) -> f64 {

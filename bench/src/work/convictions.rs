@@ -11,8 +11,8 @@ use crate::peers::chitchat_cluster::ChitchatCluster;
 use crate::peers::foca_cluster::FocaCluster;
 use crate::row::{Better, Row};
 use crate::versions;
-use crate::work::crash::PATIENCE;
-use crate::work::{Bench, Work};
+use crate::work::crash::{PATIENCE, words};
+use crate::work::{Bench, Job, Work, on_all_cores};
 
 pub(crate) const WORK: Work = Work {
     name: "false-convictions",
@@ -30,43 +30,50 @@ const ONE: Duration = Duration::from_secs(5);
 const STALL: Duration = Duration::from_millis(1_500);
 
 fn run(bench: &Bench<'_>) -> Vec<Row> {
-    let mut rows = Vec::new();
+    let mut cases = Vec::new();
+    let nodes = bench.size(64, 8);
     for patience in [Some(PATIENCE), None] {
-        for (loss, stalls) in
-            bench.size(vec![(0, false), (100, false), (250, false), (0, true)], vec![(250, true)])
-        {
-            rows.extend(of(bench, loss, stalls, patience));
+        let weathers = vec![(0, false), (100, false), (250, false), (0, true)];
+        for (loss, stalls) in bench.size(weathers, vec![(250, true)]) {
+            cases.push((Setup { loss, patience, watches: true, ..Setup::warm(nodes, 1) }, stalls));
         }
+    }
+    let mut jobs: Vec<Job<'_, Watched>> = Vec::new();
+    for (setup, stalls) in &cases {
+        jobs.push(Box::new(move || {
+            let (loss, patience) = (setup.loss / 10, words(setup.patience));
+            bench.tell(&format!("false convictions, loss {loss} %, stalls {stalls}, patience {patience}"));
+            watch::<ChitchatCluster>(setup, *stalls, bench.size(90, 10))
+        }));
+        jobs.push(Box::new(move || watch::<Ours>(setup, *stalls, bench.size(3_600, 10))));
+        jobs.push(Box::new(move || watch::<FocaCluster>(setup, *stalls, bench.size(600, 10))));
+    }
+    let done = on_all_cores(jobs);
+    let mut rows = Vec::new();
+    for ((setup, stalls), done) in cases.iter().zip(done.chunks(3)) {
+        let [chitchat, ours, foca] = done else { continue };
+        rows.push(beside(setup, *stalls, ours, versions::chitchat(), chitchat));
+        rows.push(beside(setup, *stalls, ours, versions::foca(), foca));
     }
     rows
 }
 
-fn of(bench: &Bench<'_>, loss: u16, stalls: bool, patience: Option<Duration>) -> Vec<Row> {
-    let nodes = bench.size(64, 8);
-    let words = patience.map_or_else(|| "default".to_owned(), |patience| format!("{} s", patience.as_secs()));
-    bench.tell(&format!("false convictions, loss {} %, stalls {stalls}, patience {words}", loss / 10));
-    let setup = Setup { loss, patience, watches: true, ..Setup::warm(nodes, 1) };
-    let ours = watch::<Ours>(&setup, stalls, bench.size(3_600, 10));
-    let foca = watch::<FocaCluster>(&setup, stalls, bench.size(600, 10));
-    let chitchat = watch::<ChitchatCluster>(&setup, stalls, bench.size(90, 10));
-    let row = |peer, theirs: &Watched| {
-        let hours = |watched: &Watched| (watched.hours * 10.0).round() / 10.0;
-        let goal = patience.and(match (loss, stalls) {
-            (100, false) => Some(0.0),
-            (250, false) => Some(0.01),
-            _ => None,
-        });
-        Row::new("false-convictions", "per node-hour", Better::Less, Some(ours.rate()))
-            .with("nodes", nodes)
-            .with("loss", f64::from(loss) / 1_000.0)
-            .with("stalls", stalls)
-            .with("patience", words.clone())
-            .with("our node-hours", hours(&ours))
-            .with("their node-hours", hours(theirs))
-            .beside(peer, Some(theirs.rate()), 1.0 / theirs.hours.min(ours.hours))
-            .goal(goal)
-    };
-    vec![row(versions::chitchat(), &chitchat), row(versions::foca(), &foca)]
+fn beside(setup: &Setup, stalls: bool, ours: &Watched, peer: String, theirs: &Watched) -> Row {
+    let hours = |watched: &Watched| (watched.hours * 10.0).round() / 10.0;
+    let goal = setup.patience.and(match (setup.loss, stalls) {
+        (100, false) => Some(0.0),
+        (250, false) => Some(0.01),
+        _ => None,
+    });
+    Row::new("false-convictions", "per node-hour", Better::Less, Some(ours.rate()))
+        .with("nodes", setup.nodes)
+        .with("loss", f64::from(setup.loss) / 1_000.0)
+        .with("stalls", stalls)
+        .with("patience", words(setup.patience))
+        .with("our node-hours", hours(ours))
+        .with("their node-hours", hours(theirs))
+        .beside(peer, Some(theirs.rate()), 1.0 / theirs.hours.min(ours.hours))
+        .goal(goal)
 }
 
 /// What was seen.

@@ -12,7 +12,7 @@ use crate::peers::foca_cluster::FocaCluster;
 use crate::row::{Better, Row};
 use crate::sample::Sample;
 use crate::versions;
-use crate::work::{Bench, Work};
+use crate::work::{Bench, Job, Work, on_all_cores};
 
 pub(crate) const WORK: Work = Work {
     name: "crash",
@@ -34,48 +34,73 @@ const STEP: Duration = Duration::from_millis(50);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 fn run(bench: &Bench<'_>) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for nodes in bench.size(vec![128, 1_000], vec![8]) {
-        // With losses, a thousand foca nodes rename each other so often that it takes minutes.
-        let losses = if nodes > 500 || bench.quick { vec![0] } else { vec![0, 250] };
-        for loss in losses {
-            for patience in [Some(PATIENCE), None] {
-                rows.extend(of(bench, nodes, loss, patience));
-            }
+    let mut cases = Vec::new();
+    // With losses, a thousand foca nodes rename each other so often that it takes minutes.
+    for (nodes, loss) in bench.size(vec![(128, 0), (128, 250), (1_000, 0)], vec![(8, 0)]) {
+        for patience in [Some(PATIENCE), None] {
+            cases.push(Setup { loss, patience, watches: true, ..Setup::warm(nodes, 1) });
         }
+    }
+    let mut jobs: Vec<Job<'_, Seen>> = Vec::new();
+    for setup in &cases {
+        let told = move |who: &str| {
+            let Setup { nodes, loss, patience, .. } = setup;
+            bench.tell(&format!(
+                "crash, {nodes} nodes, loss {} %, patience {}, {who}",
+                loss / 10,
+                words(*patience)
+            ));
+        };
+        jobs.push(Box::new(move || {
+            // Its intervals begin at five seconds and come down to what they are.
+            let rounds = if setup.patience.is_some() { 10 } else { bench.size(60, 20) };
+            if setup.nodes > 500 {
+                return Seen::default();
+            }
+            told("chitchat");
+            crashes::<ChitchatCluster>(setup, bench.size(4, 1), rounds)
+        }));
+        jobs.push(Box::new(move || {
+            told("ours");
+            crashes::<Ours>(setup, bench.size(15, 1), 10)
+        }));
+        jobs.push(Box::new(move || {
+            told("foca");
+            crashes::<FocaCluster>(setup, bench.size(10, 1), 10)
+        }));
+    }
+    let done = on_all_cores(jobs);
+    let mut rows = Vec::new();
+    for (setup, done) in cases.iter().zip(done.chunks(3)) {
+        let [chitchat, ours, foca] = done else { continue };
+        if chitchat.crashes > 0 {
+            rows.extend(beside(setup, ours, versions::chitchat(), chitchat));
+        }
+        rows.extend(beside(setup, ours, versions::foca(), foca));
     }
     rows
 }
 
-fn of(bench: &Bench<'_>, nodes: usize, loss: u16, patience: Option<Duration>) -> Vec<Row> {
-    let words = patience.map_or_else(|| "default".to_owned(), |patience| format!("{} s", patience.as_secs()));
-    bench.tell(&format!("crash, {nodes} nodes, loss {} %, patience {words}", loss / 10));
-    let setup = Setup { loss, patience, watches: true, ..Setup::warm(nodes, 1) };
-    let ours = crashes::<Ours>(&setup, bench.size(15, 1), 10);
-    let foca = crashes::<FocaCluster>(&setup, bench.size(10, 1), 10);
-    let mut all = vec![(versions::foca(), foca)];
-    if nodes < 500 {
-        bench.tell(&format!("crash, {nodes} nodes, loss {} %, patience {words}, chitchat", loss / 10));
-        // Its intervals begin at five seconds and come down to what they are.
-        let rounds = if patience.is_some() { 10 } else { bench.size(60, 20) };
-        all.insert(0, (versions::chitchat(), crashes::<ChitchatCluster>(&setup, bench.size(4, 1), rounds)));
-    }
-    let mut rows = Vec::new();
-    for (peer, theirs) in all {
-        let row = |work, unit, of: fn(&Seen) -> Option<f64>, least, goal| {
-            Row::new(work, unit, Better::Less, of(&ours))
-                .with("nodes", nodes)
-                .with("loss", f64::from(loss) / 1_000.0)
-                .with("patience", words.clone())
-                .beside(peer.clone(), of(&theirs), least)
-                .goal(goal)
-        };
-        rows.push(row("crash/first", "s", |seen| median(&seen.first), 0.0, None));
-        rows.push(row("crash/median", "s", |seen| median(&seen.median), 0.0, Some(3.2)));
-        rows.push(row("crash/last", "s", |seen| median(&seen.last), 0.0, Some(3.5)));
-        rows.push(row("crash/unseen", "of 100 crashes", |seen| Some(seen.unseen()), 1.0, None));
-    }
-    rows
+/// The patience in words.
+pub(crate) fn words(patience: Option<Duration>) -> String {
+    patience.map_or_else(|| "default".to_owned(), |patience| format!("{} s", patience.as_secs()))
+}
+
+fn beside(setup: &Setup, ours: &Seen, peer: String, theirs: &Seen) -> Vec<Row> {
+    let row = |work, unit, of: fn(&Seen) -> Option<f64>, least, goal| {
+        Row::new(work, unit, Better::Less, of(ours))
+            .with("nodes", setup.nodes)
+            .with("loss", f64::from(setup.loss) / 1_000.0)
+            .with("patience", words(setup.patience))
+            .beside(peer.clone(), of(theirs), least)
+            .goal(goal)
+    };
+    vec![
+        row("crash/first", "s", |seen| median(&seen.first), 0.0, None),
+        row("crash/median", "s", |seen| median(&seen.median), 0.0, Some(3.2)),
+        row("crash/last", "s", |seen| median(&seen.last), 0.0, Some(3.5)),
+        row("crash/unseen", "of 100 crashes", |seen| Some(seen.unseen()), 1.0, None),
+    ]
 }
 
 fn median(all: &[f64]) -> Option<f64> {

@@ -29,11 +29,11 @@ fn run(bench: &Bench<'_>) -> Vec<Row> {
     let nodes = bench.size(128, 8);
     bench.tell(&format!("load, {nodes} nodes"));
     let setup = Setup::warm(nodes, 1);
-    let seconds = bench.size(20, 10);
-    let ours = measure(Ours::begin(&setup), nodes, seconds);
-    let foca = measure(FocaCluster::begin(&setup), nodes, seconds);
+    let counted = bench.size(2, 1);
+    let ours = measure(Ours::begin(&setup), nodes, counted);
+    let foca = measure(FocaCluster::begin(&setup), nodes, counted);
     bench.tell(&format!("load, {nodes} nodes, chitchat"));
-    let chitchat = measure(ChitchatCluster::begin(&setup), nodes, bench.size(10, 10));
+    let chitchat = measure(ChitchatCluster::begin(&setup), nodes, 1);
     let mut rows = Vec::new();
     for (peer, theirs, is_as_much) in
         [(versions::chitchat(), chitchat, true), (versions::foca(), foca, false)]
@@ -60,8 +60,8 @@ struct Loaded {
     met: f64,
 }
 
-/// Writes for ten seconds, then for so many more that count, and looks on for ten more.
-fn measure(mut cluster: impl Cluster, nodes: usize, seconds: u32) -> Loaded {
+/// All write once, then so often that it counts, and then once more.
+fn measure(mut cluster: impl Cluster, nodes: usize, counted: u32) -> Loaded {
     let step = EACH / u32::try_from(nodes).expect("a small cluster");
     let mut born = BTreeMap::new();
     let mut cpu = Duration::ZERO;
@@ -85,8 +85,7 @@ fn measure(mut cluster: impl Cluster, nodes: usize, seconds: u32) -> Loaded {
     }
     cluster.heard();
     let before = cluster.traffic();
-    let turns = nodes * seconds as usize / EACH.as_secs() as usize;
-    for _ in 0..turns {
+    for _ in 0..nodes * counted as usize {
         cpu += turn(&mut cluster, true);
     }
     let bytes = cluster.traffic().bytes - before.bytes;
@@ -96,7 +95,7 @@ fn measure(mut cluster: impl Cluster, nodes: usize, seconds: u32) -> Loaded {
     heard.extend(cluster.heard());
     let delays = heard.iter().filter_map(|heard| Some((heard.at - *born.get(&heard.update)?).as_secs_f64()));
     let delays: Vec<f64> = delays.collect();
-    let each = nodes as f64 * f64::from(seconds);
+    let each = nodes as f64 * EACH.as_secs_f64() * f64::from(counted);
     Loaded {
         bytes: bytes as f64 / each,
         cpu: micros(cpu) / each,

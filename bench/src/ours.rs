@@ -1,0 +1,5 @@
+//! Tidings: two nodes that exchange, and whole clusters in virtual time.
+
+pub(crate) mod cluster;
+pub(crate) mod group;
+pub(crate) mod world;

@@ -151,7 +151,8 @@ fn idle(known: usize) -> Vec<usize> {
     let (mut crowd, seal) = (crowd(known), Seal::new("test"));
     let all = Gossiper::acquaintances(&crowd);
     let mut sent = Vec::new();
-    for seconds in 1..6 {
+    // Not for long: what the others send goes nowhere, and soon they suspect each other.
+    for seconds in 1..4 {
         let now = at(seconds);
         crowd.iter_mut().for_each(|node| node.handle_timeout(now));
         crowd[1..].iter_mut().for_each(|node| while node.poll_transmit().is_some() {});

@@ -254,9 +254,13 @@ fn bad_weather(lab: &Lab<'_>) -> Vec<Row> {
             };
             let healthy = of("false_convictions_per_node_hour", mean(|calm| calm.of_healthy));
             rows.push(match weather {
+                Weather::Loss(0 | 100) if patience == 2 => healthy.expect(0.0).at_most(0.0),
                 Weather::Loss(250) if patience == 2 => healthy.expect(0.0).at_most(0.01),
-                _ if patience >= 2 => healthy.expect(0.0).at_most(0.0),
-                _ => healthy,
+                Weather::Loss(_)
+                | Weather::Bursts
+                | Weather::LossyNode
+                | Weather::OneWay
+                | Weather::StalledObservers => healthy,
             });
             if matches!(weather, Weather::LossyNode | Weather::StalledObservers) {
                 rows.push(of("convictions_of_the_ill_per_node_hour", mean(|calm| calm.of_ill)));

@@ -240,7 +240,7 @@ impl Driver {
         match news {
             StreamNews::Message(message, len) => {
                 self.books.received.stream_bytes += len as u64;
-                let heard = self.core.handle_message(now, Peer::Stream { stream, len }, message);
+                let heard = self.core.handle_message(now, Peer::Stream { stream, len }, *message);
                 if let Err(rejected) = heard {
                     tracing::debug!(stream = stream.0, %rejected, "a message was refused");
                 }

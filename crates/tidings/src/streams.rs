@@ -26,7 +26,7 @@ pub(crate) struct Streams {
 #[derive(Debug)]
 pub(crate) enum StreamNews {
     /// A message came in, of so many bytes.
-    Message(Message, usize),
+    Message(Box<Message>, usize),
     /// Bytes that are none came in, and the stream was closed.
     Refused(WireError),
     /// A message was written.
@@ -144,7 +144,7 @@ impl Task {
                 bytes.map(|bytes| Ok((self.seal.decode(&bytes)?, bytes.len()))).transpose()
             });
             match read {
-                Ok(Some((message, len))) => self.say(StreamNews::Message(message, len)).await,
+                Ok(Some((message, len))) => self.say(StreamNews::Message(Box::new(message), len)).await,
                 Ok(None) => return Ok(None),
                 Err(error) => {
                     self.say(StreamNews::Refused(error)).await;

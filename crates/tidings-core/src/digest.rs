@@ -449,8 +449,9 @@ mod tests {
     fn state(name: &str, generation: u64, writes: usize) -> (NodeId, EndpointState) {
         let (now, name) = (Moment::default(), NodeName::new(name).unwrap());
         let mut replica = Replica::new(Generation(generation));
-        (0..writes)
-            .for_each(|_| drop(replica.write([(Key::new("key").unwrap(), Some(Value::from("value")))])));
+        for _ in 0..writes {
+            replica.write([(Key::new("key").unwrap(), Some(Value::from("value")))]);
+        }
         let pulse = Pulse::new(now, std::time::Duration::from_secs(1));
         let id = name.id();
         let record = Record { replica, address: ([10, 0, 0, 1], 1).into(), name };

@@ -33,8 +33,9 @@ pub struct Config {
     /// IPv6 runs on, which is why QUIC chose them too.
     pub datagram: usize,
     /// How many heads of other nodes a SYN and an ACK carry; between two that hold the same while all are believed to run,
-    /// half as many in the ACK alone. More detect a silent node sooner in a large cluster where no attempt does: a head then
-    /// comes round every N / (heads / 2 x fan-out) intervals.
+    /// the ACK carries twice as many, in a third of the bytes, and the SYN none. More detect a silent node sooner in a large
+    /// cluster where no attempt does: a head comes round every N / (2 x heads x fan-out) intervals. With three, an idle
+    /// exchange has at most 128 bytes.
     pub heads: usize,
     /// The phi at which a node is convicted. 8 says: a hundred million to one that it is not just bad luck.
     pub threshold: f64,
@@ -144,9 +145,9 @@ impl Config {
         (1 << 20) + 2 * (self.max_bytes + self.max_keys * ENTRY)
     }
 
-    /// How many beats an ACK carries when all is calm. Four and all else of such an exchange are 128 bytes.
+    /// How many beats an ACK carries when all is calm: as many heads as a SYN and an ACK carry otherwise.
     pub(crate) fn beats(&self) -> usize {
-        self.heads.div_ceil(2)
+        2 * self.heads
     }
 
     /// The time that `patience` gives.

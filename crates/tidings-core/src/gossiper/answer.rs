@@ -176,8 +176,9 @@ impl Gossiper {
         if !syn.sketch.is_empty() {
             self.keep_sketch();
         }
-        let is_equal = syn.summary == self.cluster.summary();
-        let signs = if is_equal {
+        // Who tells heads waits for some, too.
+        let is_idle = syn.summary == self.cluster.summary() && syn.heads.is_empty();
+        let signs = if is_idle {
             self.signs_for_equal(now.moment, sender)
         } else {
             self.signs(now.moment, Some(sender))

@@ -406,12 +406,11 @@ impl Gossiper {
 
     /// The same, where so many are live.
     pub(super) fn floor_among(&self, live: usize) -> Duration {
-        let told = match self.config.mode {
-            Mode::Push => self.config.heads,
-            Mode::PushPull | Mode::Pull if self.contacts.has_neighbours() => 2 * self.config.heads,
-            Mode::PushPull | Mode::Pull => self.config.beats(),
+        let messages = match self.config.mode {
+            Mode::Push => 1,
+            Mode::PushPull | Mode::Pull => 2,
         };
-        let budget = told * self.config.fanout;
+        let budget = messages * self.config.fanout * self.config.heads;
         let rounds = live.div_ceil(budget).max(1);
         self.config.interval * u32::try_from(rounds).unwrap_or(u32::MAX)
     }

@@ -12,6 +12,7 @@ use crate::node::{Place, SimNode};
 pub(super) struct Rate {
     since: Moment,
     begun: u32,
+    alarms: u32,
     /// How many exchanges it began since all had come true.
     pub in_calm: u32,
     looked_at: Moment,
@@ -26,6 +27,12 @@ const ALARMS: u32 = 10;
 const EXCHANGES: usize = 256;
 const FETCHING: usize = 4;
 const SERVING: usize = 16;
+
+/// Whether a message tells of grave evidence, and of nothing else.
+fn is_alarm(body: &Body) -> bool {
+    let Body::Push(push) = body else { return false };
+    !push.evidence.is_empty() && push.heads.is_empty() && push.deltas.is_empty() && push.window.is_none()
+}
 
 impl Checker {
     /// A node sends a datagram of `len` bytes.
@@ -43,10 +50,15 @@ impl Checker {
             let rate = &mut self.view(place).rate;
             rate.in_calm += 1;
             if now.since(rate.since) >= interval {
-                (rate.since, rate.begun) = (now, 0);
+                (rate.since, rate.begun, rate.alarms) = (now, 0, 0);
             }
-            rate.begun += 1;
-            let (begun, most) = (rate.begun, 2 * (rounds + BESIDE + alarms));
+            let (begun, most) = if is_alarm(&message.body) {
+                rate.alarms += 1;
+                (rate.alarms, 2 * alarms)
+            } else {
+                rate.begun += 1;
+                (rate.begun, 2 * (rounds + BESIDE))
+            };
             if begun > most {
                 let what = format_args!("begins {begun} exchanges in an interval: {most} are allowed");
                 self.break_promise(Promise::B3, now, place, what);

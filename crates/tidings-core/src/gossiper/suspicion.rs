@@ -363,6 +363,9 @@ impl Gossiper {
         if flaw!(Hasty) && self.suspicion(id).is_some_and(|suspicion| suspicion.failed > 0) {
             return f64::INFINITY;
         }
+        if flaw!(LoneAccuser) && self.suspicion(id).is_some_and(|suspicion| suspicion.failed > 1) {
+            return f64::INFINITY;
+        }
         let patience = if flaw!(LoneAccuser) { Duration::ZERO } else { self.config.patience() };
         let ripe = self.suspicion(id).filter(|suspicion| suspicion.is_ripe(patience));
         ripe.map_or(0.0, |suspicion| suspicion.sum(self.odds.weight(), self.cap(id)))

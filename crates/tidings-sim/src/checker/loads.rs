@@ -25,12 +25,13 @@ pub(super) struct Rate {
 
 /// How often a node gives alarms in an interval.
 const ALARMS: u32 = 10;
+
 /// How many exchanges a node may begin: B3.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Most {
     /// In a round.
     round: u32,
-    /// In an interval, beside rounds: suspects tried again, exchanges repeated, gaps repaired; see PROTOCOL.md.
+    /// From one round to the next, beside rounds: suspects tried again, exchanges repeated, gaps repaired; see PROTOCOL.md.
     beside: u32,
 }
 
@@ -44,7 +45,7 @@ impl Most {
 
     /// In an interval of ours: two rounds may lie in it.
     fn in_an_interval(self) -> u32 {
-        2 * self.round + self.beside
+        2 * (self.round + self.beside)
     }
 
     /// In so many intervals of the calm, by a clock that is a little too fast.

@@ -72,9 +72,9 @@ impl Who {
         let runs = match (self, is_large) {
             (Self::Ours, false) => 100,
             (Self::Ours, true) => 30,
-            (Self::Foca, false) => 50,
-            // Whatever misses somebody is watched for half a minute.
-            (Self::Foca, true) => 12,
+            (Self::Foca, false) if setup.loss < 250 => 50,
+            // Whatever misses somebody is watched for half a minute, and with losses most do.
+            (Self::Foca, _) => 12,
             (Self::Chitchat, false) => 15,
             (Self::Chitchat, true) => {
                 if bench.slow {

@@ -19,6 +19,9 @@ pub(crate) struct Cli {
     /// Do everything as small and as seldom as can be: to see that it works, not to learn anything
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Do what takes many minutes as well: a thousand nodes of chitchat
+    #[arg(long, conflicts_with = "quick")]
+    pub(crate) slow: bool,
     /// List the works
     #[arg(long)]
     pub(crate) list: bool,

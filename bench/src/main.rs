@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
         let why = "the page of the documentation has all works at their full size";
         Cli::command().error(ErrorKind::ArgumentConflict, why).exit();
     }
-    let done = perform(&works, cli.quick);
+    let done = perform(&works, &cli);
     let rows = || done.iter().flat_map(|(_, rows)| rows);
     match cli.output {
         Format::Table => print!("{}", table::for_people(&done)),
@@ -75,7 +75,7 @@ fn chosen(words: &[String]) -> Vec<Work> {
 }
 
 /// Does all works, and says on the error stream how far it is.
-fn perform(works: &[Work], quick: bool) -> Vec<(Work, Vec<Row>)> {
+fn perform(works: &[Work], cli: &Cli) -> Vec<(Work, Vec<Row>)> {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}").expect("a template");
     let is_seen = std::io::stderr().is_terminal();
     let bar = if is_seen { ProgressBar::new(works.len() as u64) } else { ProgressBar::hidden() };
@@ -91,7 +91,7 @@ fn perform(works: &[Work], quick: bool) -> Vec<(Work, Vec<Row>)> {
     };
     let mut done = Vec::new();
     for &work in works {
-        let rows = (work.run)(&Bench { quick, tell: &tell });
+        let rows = (work.run)(&Bench { quick: cli.quick, slow: cli.slow, tell: &tell });
         done.push((work, rows));
         bar.inc(1);
     }

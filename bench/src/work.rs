@@ -34,6 +34,8 @@ pub(crate) struct Work {
 pub(crate) struct Bench<'a> {
     /// As small and as seldom as can be.
     pub(crate) quick: bool,
+    /// Also what takes minutes.
+    pub(crate) slow: bool,
     /// Is told what is being done.
     pub(crate) tell: &'a (dyn Fn(&str) + Sync),
 }

@@ -15,7 +15,7 @@ pub(crate) const WORK: Work = Work {
     about: "All nodes start at the same moment and know the first one only: rounds of a second until each knows all \
             others and believes that they run, and payload bytes for each node until then. foca's nodes announce \
             themselves to the first each second while they are alone. A thousand chitchat nodes take minutes of processor \
-            time, which is why there is no such row.",
+            time: only with `--slow`.",
     run,
 };
 
@@ -30,7 +30,7 @@ fn run(bench: &Bench<'_>) -> Vec<Row> {
         let setup = Setup { is_warm: false, ..Setup::warm(nodes, 1) };
         let ours = join::<Ours>(&setup);
         let mut all = Vec::new();
-        if nodes < 500 {
+        if nodes < 500 || bench.slow {
             all.push((versions::chitchat(), join::<ChitchatCluster>(&setup)));
         }
         bench.tell(&format!("join, {nodes} nodes, foca"));

@@ -14,7 +14,7 @@ use crate::work::{Bench, Work};
 
 pub(crate) const WORK: Work = Work {
     name: "memory",
-    about: "A node comes to know a thousand others, by messages: bytes that are allocated then and were not before, for \
+    about: "A node comes to know five hundred others, by messages: bytes that are allocated then and were not before, for \
             each of them; with ten keys of 32 bytes each, and with none. What the allocator adds is not in it. chitchat's \
             is without the copy of all states that it keeps for whoever watches the live nodes: here nobody is live. \
             foca holds an address of eight bytes for each and no state, and is told them in one go.",
@@ -22,7 +22,7 @@ pub(crate) const WORK: Work = Work {
 };
 
 fn run(bench: &Bench<'_>) -> Vec<Row> {
-    let nodes = bench.size(1_000, 50);
+    let nodes = bench.size(500, 50);
     bench.tell(&format!("memory, {nodes} nodes"));
     let row = |keys: usize, ours: f64, peer, theirs: f64| {
         let row = Row::new("memory", "B/known node", Better::Less, Some(ours)).with("nodes", nodes);

@@ -21,11 +21,13 @@ pub(crate) const WORK: Work = Work {
             runs somebody had it not after 30 s. Rounds of a second; ours turns to one node in each, chitchat to three. \
             foca is as it recommends for a local network: it broadcasts to three nodes each 200 ms, and repairs nothing \
             that got lost on the way, which is less than the others do. chitchat's clock has steps of a millisecond, \
-            so that its latency is a little longer; a thousand of its nodes are watched without loss only, as they take a \
-            processor for minutes.",
+            so that its latency is a little longer; a thousand of its nodes are only run with \
+            `--slow`, as they take a processor for minutes.",
     run,
 };
 
+/// Why chitchat has no figure.
+const SLOW: &str = "a thousand whole nodes take minutes: only with --slow";
 /// How long is waited for the last.
 const LIMIT: Duration = Duration::from_secs(30);
 /// For how long bytes are counted.
@@ -50,9 +52,7 @@ fn run(bench: &Bench<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     for (setup, done) in cases.iter().zip(done.chunks(3)).rev() {
         let [chitchat, ours, foca] = done else { continue };
-        if chitchat.runs > 0 {
-            rows.extend(beside(setup, ours, chitchat, versions::chitchat(), true));
-        }
+        rows.extend(beside(setup, ours, chitchat, versions::chitchat(), true));
         rows.extend(beside(setup, ours, foca, versions::foca(), false));
     }
     rows
@@ -72,12 +72,17 @@ impl Who {
         let runs = match (self, is_large) {
             (Self::Ours, false) => 100,
             (Self::Ours, true) => 30,
-            (Self::Foca, false) => 50,
-            // Whatever misses somebody is watched for half a minute.
-            (Self::Foca, true) => 12,
+            (Self::Foca, false) if setup.loss < 250 => 50,
+            // Whatever misses somebody is watched for half a minute, and with losses most do.
+            (Self::Foca, _) => 12,
             (Self::Chitchat, false) => 15,
-            // A second of a thousand nodes takes several of a processor.
-            (Self::Chitchat, true) => u32::from(setup.loss == 0) * 3,
+            (Self::Chitchat, true) => {
+                if bench.slow {
+                    3
+                } else {
+                    0
+                }
+            }
         };
         let runs = bench.size(runs, 1);
         if runs > 0 {
@@ -154,7 +159,11 @@ fn beside(setup: &Setup, ours: &Spread, theirs: &Spread, peer: String, is_as_muc
         let row = Row::new(work, unit, Better::Less, of(ours)).with("nodes", nodes);
         let row = row.with("loss", f64::from(loss) / 1_000.0).beside(peer.clone(), of(theirs), least);
         let row = row.with("our runs", ours.runs).with("their runs", theirs.runs).goal(goal);
-        if is_as_much { row } else { row.less_work() }
+        match (is_as_much, theirs.runs) {
+            (true, 0) => row.note(SLOW),
+            (true, _) => row,
+            (false, _) => row.less_work(),
+        }
     };
     let p99 = match (nodes, loss) {
         (128, 0) => Some(0.10),
@@ -172,14 +181,14 @@ fn beside(setup: &Setup, ours: &Spread, theirs: &Spread, peer: String, is_as_muc
         row("update/all-p99", "s", |spread| Sample::new(spread.all.iter().copied()).percentile(99), 0.0, p99),
         row("update/copies", "copies/node", |spread| median_of(&spread.copies), 0.0, copies),
         row("update/bytes", "B/node in 3 s", |spread| median_of(&spread.bytes), 0.0, None),
-        row("update/missed", "of 100 runs", |spread| Some(spread.share_missed()), 1.0, missed),
+        row("update/missed", "of 100 runs", Spread::share_missed, 1.0, missed),
     ]
 }
 
 impl Spread {
     /// In how many of a hundred runs somebody never had it.
-    fn share_missed(&self) -> f64 {
-        100.0 * f64::from(self.missed) / f64::from(self.runs)
+    fn share_missed(&self) -> Option<f64> {
+        (self.runs > 0).then(|| 100.0 * f64::from(self.missed) / f64::from(self.runs))
     }
 }
 

@@ -145,11 +145,6 @@ impl Config {
         (1 << 20) + 2 * (self.max_bytes + self.max_keys * ENTRY)
     }
 
-    /// How many beats an ACK carries when all is calm: as many heads as a SYN and an ACK carry otherwise.
-    pub(crate) fn beats(&self) -> usize {
-        2 * self.heads
-    }
-
     /// The time that `patience` gives.
     pub(crate) fn patience(&self) -> Duration {
         self.interval * self.patience

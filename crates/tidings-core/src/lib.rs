@@ -100,8 +100,8 @@ pub use flaw::{Flaw, plant};
 pub use gossiper::{Gossiper, Identity, Load};
 pub use interner::Interner;
 pub use message::{
-    Ack, Beats, Body, Cell, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line, Message,
-    Namesake, News, Piece, Push, Refusal, Rumor, Sender, Syn, Window,
+    Ack, Age, Beat, Beats, Body, Cell, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line,
+    Message, Namesake, News, Piece, Push, Refusal, Rumor, Sender, Syn, Window,
 };
 pub use mongering::{Mongering, MongeringError, Stop};
 pub use name::{NameError, NodeId, NodeName};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::delta::Delta;
 use crate::name::NodeId;
 use crate::summary::Summary;
-use crate::time::WallClock;
+use crate::time::{WallClock, millis};
 use crate::version::{Generation, Head, Heartbeat, Version};
 
 /// A message of one node to another.
@@ -270,8 +270,47 @@ pub struct HeadLine {
 pub struct Beats {
     /// How many nodes have lower ids than the first of them.
     pub first: u32,
-    /// For each, its heartbeat and how long ago that round began. In milliseconds on the wire.
-    pub beats: Vec<(Heartbeat, Duration)>,
+    /// What is told of each.
+    pub beats: Vec<Beat>,
+}
+
+/// A sign of life for one who knows the node and its life, in three bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beat {
+    /// The low half of the heartbeat's low word: within 32,767 rounds, it tells which one.
+    pub round: u16,
+    /// How long ago that round began: an eighth more at most.
+    pub age: Age,
+}
+
+/// A span in a byte: milliseconds up to fifteen, and then three bits after the highest one, rounded up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Age(pub u8);
+
+impl Age {
+    /// The least that is not below `span`.
+    #[must_use]
+    pub fn of(span: Duration) -> Self {
+        let millis = millis(span);
+        if millis < 8 {
+            return Self(u8::try_from(millis).unwrap_or(u8::MAX));
+        }
+        let shift = u64::from(millis.ilog2() - 3);
+        let most = millis.div_ceil(1 << shift);
+        // Sixteen of these are eight of the next.
+        Self(u8::try_from(8 * shift + most).unwrap_or(u8::MAX))
+    }
+
+    /// The span.
+    #[must_use]
+    pub fn span(self) -> Duration {
+        Duration::from_millis(self.millis())
+    }
+
+    fn millis(self) -> u64 {
+        let code = u64::from(self.0);
+        if code < 8 { code } else { (8 + code % 8) << (code / 8 - 1) }
+    }
 }
 
 /// What speaks against a node.
@@ -296,4 +335,20 @@ pub struct Window {
     pub last: NodeId,
     /// The owners in between, by id.
     pub lines: Vec<Line>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_in_a_byte_is_an_eighth_more_at_most() {
+        for millis in (0..3_000).chain([70_000, 1 << 20, (1 << 30) + 1, 86_400_000]) {
+            let span = Duration::from_millis(millis);
+            let age = Age::of(span).span();
+            assert!(span <= age && age <= span + span / 8, "{span:?} becomes {age:?}");
+        }
+        assert_eq!(Age::of(Duration::MAX), Age(u8::MAX));
+        assert!((0..=u8::MAX).all(|code| Age::of(Age(code).span()) == Age(code)));
+    }
 }

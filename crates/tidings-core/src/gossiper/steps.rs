@@ -12,7 +12,7 @@ use crate::delta::Delta;
 use crate::digest::{self, Depth, Signs, SynKind};
 use crate::endpoint::EndpointState;
 use crate::exchange::Exchange;
-use crate::message::{Beats, Body, Cookie, HeadLine, Message, Sender, Window};
+use crate::message::{Age, Beat, Beats, Body, Cookie, HeadLine, Message, Sender, Window};
 use crate::name::NodeId;
 use crate::peer::Transmit;
 use crate::round::{self, Standings};
@@ -276,25 +276,33 @@ impl Gossiper {
     fn beats(&mut self, now: Moment) -> Option<Beats> {
         let all = self.cluster.endpoints();
         let first = self.beat_from % all.len();
-        let run = all.since(all.ids()[first]).take(self.config.beats());
+        let run = all.since(all.ids()[first]).take(self.config.heads);
         let beat = |(id, endpoint): (NodeId, &EndpointState)| {
             let head = endpoint.head_line(id, now);
-            (head.heartbeat, head.age)
+            #[allow(clippy::cast_possible_truncation)] // Its lowest half.
+            let round = head.heartbeat.0 as u16;
+            Beat { round, age: Age::of(head.age) }
         };
         let beats: Vec<_> = run.map(beat).collect();
         self.beat_from = first + beats.len();
         Some(Beats { first: u32::try_from(first).ok()?, beats })
     }
 
-    /// The heads that `beats` are to one who holds the same.
+    /// The heads that `run` is to one who holds the same, of those that have come further than is known here.
     pub(super) fn heads_of(&self, run: &Beats) -> Vec<HeadLine> {
         let all = self.cluster.endpoints();
         let Some(first) = all.ids().get(run.first as usize) else { return Vec::new() };
-        let head =
-            |((id, endpoint), (heartbeat, age)): ((NodeId, &EndpointState), &(Heartbeat, Duration))| {
-                HeadLine { id, generation: endpoint.generation(), heartbeat: *heartbeat, age: *age }
-            };
-        all.since(*first).zip(&run.beats).map(head).collect()
+        let head = |((id, endpoint), beat): ((NodeId, &EndpointState), &Beat)| {
+            let known = endpoint.heartbeat.0;
+            #[allow(clippy::cast_possible_truncation)] // Its lowest half.
+            let later = beat.round.wrapping_sub(known as u16).cast_signed();
+            let heartbeat =
+                Heartbeat(known.checked_add(u64::try_from(later).ok().filter(|rounds| *rounds > 0)?)?);
+            let age = beat.age.span();
+            Some(HeadLine { id, generation: endpoint.generation(), heartbeat, age })
+        };
+        let others = all.since(*first).zip(&run.beats).filter(|((id, _), _)| *id != self.cluster.me());
+        others.filter_map(head).collect()
     }
 
     /// The heads to tell: those of the live in turn, so that each comes round as often as any; before them as many of those

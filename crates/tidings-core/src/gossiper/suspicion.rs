@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Gossiper;
-use crate::config::Mode;
 use crate::contacts::Astray;
 use crate::detector::{LEAST_APART, Pulse};
 use crate::event::{Cause, EventKind};
@@ -409,11 +408,8 @@ impl Gossiper {
 
     /// The same, where so many are live.
     pub(super) fn floor_among(&self, live: usize) -> Duration {
-        let messages = match self.config.mode {
-            Mode::Push => 1,
-            Mode::PushPull | Mode::Pull => 2,
-        };
-        let budget = messages * self.config.fanout * self.config.heads;
+        // In the calm it is the answer alone that tells of others' lives.
+        let budget = self.config.fanout * self.config.heads;
         let rounds = live.div_ceil(budget).max(1);
         self.config.interval * u32::try_from(rounds).unwrap_or(u32::MAX)
     }

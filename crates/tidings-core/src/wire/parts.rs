@@ -7,7 +7,8 @@ use super::{Reader, WireError, Writer, size};
 use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Value};
 use crate::message::{
-    Beats, Cell, Cookie, Evidence, FetchPieces, HeadLine, Instance, Line, Namesake, Piece, Sender, Window,
+    Age, Beat, Beats, Cell, Cookie, Evidence, FetchPieces, HeadLine, Instance, Line, Namesake, Piece, Sender,
+    Window,
 };
 use crate::name::{NodeId, NodeName};
 use crate::time::millis;
@@ -76,16 +77,16 @@ pub(super) fn write_beats(out: &mut Writer, runs: &[Beats]) {
     for Beats { first, beats } in runs {
         out.varint(u64::from(*first));
         out.varint(beats.len() as u64);
-        for (heartbeat, age) in beats {
-            out.varint(heartbeat.0);
-            out.varint(millis(*age));
+        for Beat { round, age } in beats {
+            out.raw(&round.to_be_bytes());
+            out.byte(age.0);
         }
     }
 }
 
 pub(super) fn read_beats(bytes: &mut Reader<'_>) -> Result<Beats, WireError> {
-    let (first, count) = (read_half(bytes)?, bytes.count(2)?);
-    let mut read = || Ok((Heartbeat(bytes.varint()?), Duration::from_millis(bytes.varint()?)));
+    let (first, count) = (read_half(bytes)?, bytes.count(3)?);
+    let mut read = || Ok(Beat { round: bytes.quarter()?, age: Age(bytes.byte()?) });
     let beats: Vec<_> = (0..count).map(|_| read()).collect::<Result<_, _>>()?;
     if beats.is_empty() { Err(WireError::Malformed("a run of no beats")) } else { Ok(Beats { first, beats }) }
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use expect_test::expect_file;
 use tidings_core::wire::{PROTOCOL_VERSION, Reader, WireError};
 use tidings_core::{
-    Ack, Beats, Body, Cell, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Head, HeadLine,
-    Heartbeat, Instance, Introduction, Key, Line, Message, Namesake, News, NodeId, NodeName, Piece, Push,
-    Refusal, Rumor, Seal, Sender, Span, Summary, Syn, Value, Version, WallClock, Window,
+    Ack, Age, Beat, Beats, Body, Cell, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Head,
+    HeadLine, Heartbeat, Instance, Introduction, Key, Line, Message, Namesake, News, NodeId, NodeName, Piece,
+    Push, Refusal, Rumor, Seal, Sender, Span, Summary, Syn, Value, Version, WallClock, Window,
 };
 
 const LIFE: u64 = 1_799_999_000_000;
@@ -122,7 +122,10 @@ fn bodies() -> Vec<(&'static str, Body)> {
     let ack = Ack {
         summary,
         heads: heads.clone(),
-        beats: Some(Beats { first: 300, beats: vec![(Heartbeat(70_000), Duration::from_millis(1_500))] }),
+        beats: Some(Beats {
+            first: 300,
+            beats: vec![Beat { round: 40_000, age: Age::of(Duration::from_millis(1_500)) }],
+        }),
         evidence: some.clone(),
         lines: lines.clone(),
         deltas: deltas.clone(),

@@ -8,10 +8,10 @@ use proptest::option;
 use proptest::prelude::*;
 use tidings_core::wire::{Frames, WireError, frame};
 use tidings_core::{
-    Ack, Beats, Body, Cell, Config, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Gossiper,
-    Head, HeadLine, Heartbeat, Identity, Instance, Introduction, Key, Line, Message, Mode, Moment, Namesake,
-    News, NodeId, NodeName, Peer, Piece, Push, Refusal, Rumor, Seal, Sender, Span, Summary, Syn, Time,
-    Transmit, Value, Version, WallClock, Window,
+    Ack, Age, Beat, Beats, Body, Cell, Config, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces,
+    Generation, Gossiper, Head, HeadLine, Heartbeat, Identity, Instance, Introduction, Key, Line, Message,
+    Mode, Moment, Namesake, News, NodeId, NodeName, Peer, Piece, Push, Refusal, Rumor, Seal, Sender, Span,
+    Summary, Syn, Time, Transmit, Value, Version, WallClock, Window,
 };
 
 fn line() -> impl Strategy<Value = Line> {
@@ -118,8 +118,11 @@ fn message() -> impl Strategy<Value = Message> {
     });
     let ack = (any::<u64>(), signs(), lines(), vec(delta(), 0..4), lines(), any::<bool>(), cookie());
     let ack = ack.prop_map(|(s, (heads, evidence), lines, deltas, large, has_much, cookie)| {
-        let beats = Some(Beats { first: 3, beats: vec![(Heartbeat(s), Duration::from_millis(s % 99))] })
-            .filter(|_| heads.is_empty());
+        let beats = Some(Beats {
+            first: 3,
+            beats: s.to_be_bytes().map(|byte| Beat { round: u16::from(byte) << 7, age: Age(byte) }).to_vec(),
+        })
+        .filter(|_| heads.is_empty());
         Body::Ack(Ack { summary: Summary(s), heads, beats, evidence, lines, deltas, large, has_much, cookie })
     });
     let ack2 = (vec(delta(), 0..4), lines()).prop_map(|(deltas, large)| Body::Ack2(News { deltas, large }));

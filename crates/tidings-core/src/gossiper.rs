@@ -109,6 +109,9 @@ struct Clock {
     learns_until: Moment,
     /// The smoothed time of an exchange from SYN to ACK.
     round_trip: Option<Duration>,
+    /// How many heads came in since the last round, and in 256 rounds like the last few.
+    heads: u32,
+    supply: u32,
     /// How many more suspects may be tried again in this round, and how often an exchange that brought something and
     /// has more to bring may be repeated at once.
     retries: u32,
@@ -176,6 +179,8 @@ impl Gossiper {
                 resumed: now.moment,
                 learns_until: now.moment,
                 round_trip: None,
+                heads: 0,
+                supply: 256 * u32::try_from(config.fanout * config.heads).unwrap_or(u32::MAX),
                 retries: RETRIES,
                 repeats: REPEATS,
                 repairs: REPAIRS,

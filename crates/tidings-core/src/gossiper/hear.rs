@@ -29,6 +29,7 @@ impl Gossiper {
     }
 
     pub(super) fn hear_heads(&mut self, now: Time, heads: &[HeadLine]) {
+        self.clock.heads = self.clock.heads.saturating_add(u32::try_from(heads.len()).unwrap_or(u32::MAX));
         for line in heads {
             let head = Head { generation: line.generation, heartbeat: line.heartbeat };
             if !bounds::is_believable(now.wall, head, Version(0)) {

@@ -57,6 +57,7 @@ impl Gossiper {
         self.beat(now);
         self.contacts.forgive(now.moment);
         self.cluster.begin_round();
+        self.reckon_supply();
         (self.clock.retries, self.clock.repeats, self.clock.repairs) = (RETRIES, REPEATS, REPAIRS);
         self.forget_evidence(now);
         self.exchanges.forget(now.moment, 10 * self.config.interval.max(Duration::from_millis(100)));

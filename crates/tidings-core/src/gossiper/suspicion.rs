@@ -408,10 +408,17 @@ impl Gossiper {
 
     /// The same, where so many are live.
     pub(super) fn floor_among(&self, live: usize) -> Duration {
-        // In the calm it is the answer alone that tells of others' lives.
-        let budget = self.config.fanout * self.config.heads;
-        let rounds = live.div_ceil(budget).max(1);
+        let rounds = (256 * live).div_ceil(self.clock.supply as usize).max(1);
         self.config.interval * u32::try_from(rounds).unwrap_or(u32::MAX)
+    }
+
+    /// How many heads come in, smoothed over some rounds: no more than the answers to this node's own exchanges bring in the
+    /// calm, which is all that it may rely on, and no less than a quarter of that, which comes with what others push.
+    pub(super) fn reckon_supply(&mut self) {
+        let most = 256 * u32::try_from(self.config.fanout * self.config.heads).unwrap_or(u32::MAX);
+        let heads = std::mem::take(&mut self.clock.heads).min(most / 256);
+        let supply = self.clock.supply - self.clock.supply / 16 + heads * 16;
+        self.clock.supply = supply.clamp(most / 4, most);
     }
 
     /// Puts down when `id` is to be looked at next.

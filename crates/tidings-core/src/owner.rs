@@ -296,7 +296,8 @@ impl Owner {
         own: Generation,
         now: Time,
     ) -> Option<Generation> {
-        if self.accepted >= own {
+        // One that is on its way to the disk answers the refusals of before.
+        if self.accepted >= own || self.coming.is_some() {
             return None;
         }
         self.refusals.insert(from, clock);

@@ -59,13 +59,14 @@ impl Gossiper {
         self.cluster.standing(id)
     }
 
-    /// When silence alone will have convicted `id`, as things are now: once this node convicts anybody again, and has looked
-    /// at it, which it does once in three times the spacing of heads.
+    /// When silence alone will have convicted `id`, if no more heads come in from now on than the fewest that it reckons with:
+    /// once this node convicts anybody again, and has looked at it, which it does once in three times the spacing of heads.
     #[must_use]
     pub fn silent_until(&self, id: NodeId) -> Option<Moment> {
         let pulse = &self.cluster.endpoint(id)?.pulse;
-        let silent = pulse.silent_until(self.threshold(id), self.floor()).max(self.clock.hold_until);
-        Some(silent + 3 * self.floor())
+        let widest = self.spacing(self.cluster.live().len(), self.most_heads() / 4);
+        let silent = pulse.silent_until(self.threshold(id), widest).max(self.clock.hold_until);
+        Some(silent + 3 * widest)
     }
 
     /// What is kept at `now` beside the nodes' states.

@@ -408,14 +408,24 @@ impl Gossiper {
 
     /// The same, where so many are live.
     pub(super) fn floor_among(&self, live: usize) -> Duration {
-        let rounds = (256 * live).div_ceil(self.clock.supply as usize).max(1);
+        self.spacing(live, self.clock.supply)
+    }
+
+    /// How far apart the heads of each of so many nodes are, if `supply` of all of them come in in 256 rounds.
+    pub(super) fn spacing(&self, live: usize, supply: u32) -> Duration {
+        let rounds = (256 * live).div_ceil(supply as usize).max(1);
         self.config.interval * u32::try_from(rounds).unwrap_or(u32::MAX)
+    }
+
+    /// How many heads come in in 256 rounds, at most.
+    pub(super) fn most_heads(&self) -> u32 {
+        256 * u32::try_from(self.config.fanout * self.config.heads).unwrap_or(u32::MAX)
     }
 
     /// How many heads come in, smoothed over some rounds: no more than the answers to this node's own exchanges bring in the
     /// calm, which is all that it may rely on, and no less than a quarter of that, which comes with what others push.
     pub(super) fn reckon_supply(&mut self) {
-        let most = 256 * u32::try_from(self.config.fanout * self.config.heads).unwrap_or(u32::MAX);
+        let most = self.most_heads();
         let heads = std::mem::take(&mut self.clock.heads).min(most / 256);
         let supply = self.clock.supply - self.clock.supply / 16 + heads * 16;
         self.clock.supply = supply.clamp(most / 4, most);
@@ -425,7 +435,9 @@ impl Gossiper {
     fn look_again(&mut self, id: NodeId) {
         // By the threshold as it is configured: doubts may end before that, and nobody would look then.
         let (floor, threshold, hold) = (self.floor(), self.config.threshold, self.clock.hold_until);
-        let (after, soon) = (self.clock.now + self.config.interval / 4, self.clock.now + 3 * floor);
+        // Nor is it too late if more heads come in by then: as many as can be.
+        let least = self.spacing(self.cluster.live().len(), self.most_heads());
+        let (after, soon) = (self.clock.now + self.config.interval / 4, self.clock.now + 3 * least);
         let Some(endpoint) = self.cluster.endpoint(id) else { return };
         // What is reckoned with may change until then: a look in three spacings costs the same at any number of nodes.
         let at = endpoint.pulse.silent_until(threshold, floor).min(soon).max(hold).max(after);

@@ -31,6 +31,8 @@ pub(super) struct Urgent {
 const SETTLING: u32 = 60;
 /// For how long a stream may be silent that was under way when the chaos ended, and what was fetched in vain is left alone.
 const STREAMS: Duration = Duration::from_secs(20);
+/// For how long a node may wait that hears others claim a later life of it, having refuted them twice (G2).
+const REFUTATION: Duration = Duration::from_secs(40);
 /// How many intervals it may take at most until silence convicts.
 const SILENCE: u32 = 1_000;
 /// How many intervals a start may take beside, with the search for another process of the name, where a node starts as the
@@ -106,13 +108,18 @@ impl Simulation {
         let Some(&first) = running.first() else { return };
         let config = &self.nodes[first.0].config;
         let interval = config.interval;
-        let of_streams = u32::try_from(STREAMS.as_millis() / interval.as_millis().max(1)).unwrap_or(0);
+        let intervals =
+            |span: Duration| u32::try_from(span.as_millis() / interval.as_millis().max(1)).unwrap_or(0);
+        let (of_streams, of_refutation) = (intervals(STREAMS), intervals(REFUTATION));
         let start = if running.iter().all(|&place| self.core(place).has_begun()) { 0 } else { START };
         let least = rounds(running.len()) * slowness + 4 + start;
         let mut waited = 0;
         while let Some((promise, place, what)) = self.not_yet_true() {
-            // Only a stream, or what takes its place, is waited for longer.
-            let limit = if self.counts.streams + self.counts.pieces > 0 { least + of_streams } else { least };
+            // Only a stream, or what takes its place, is waited for longer, and whoever has to refute.
+            let mut limit = least;
+            limit += if self.counts.streams + self.counts.pieces > 0 { of_streams } else { 0 };
+            let has_claims = self.checker.as_ref().is_some_and(|checker| checker.has_claims());
+            limit += if has_claims { of_refutation } else { 0 };
             if waited >= limit {
                 let what = format_args!("{what}, after {waited} calm intervals");
                 return self.break_promise(promise, place, what);

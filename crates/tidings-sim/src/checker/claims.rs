@@ -37,6 +37,11 @@ impl Claims {
 }
 
 impl Checker {
+    /// Whether some node was told of a later life of itself than it has.
+    pub(super) fn has_claims(&self) -> bool {
+        self.views.iter().any(|view| view.claims.life.is_some())
+    }
+
     /// A node is about to be told `message`: what does it say of that node itself?
     pub(super) fn hears_of_itself(&mut self, now: Moment, place: Place, message: &Message) {
         let view = self.view(place);

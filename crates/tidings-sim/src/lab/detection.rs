@@ -61,7 +61,7 @@ fn crashes(lab: &Lab<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     for (nodes, loss, patience) in at_two.chain(others).chain([(10_000, 0, 2)]) {
         let what = format!("detection, a crash among {nodes}, loss {loss} in 1000, patience {patience}");
-        let runs = (16_000 / nodes).clamp(3, 200);
+        let runs = (16_000 / nodes).clamp(2, 100);
         let seen = lab.measure(&what, runs, |chance| crash(nodes, Share(loss), patience, chance));
         let of = |metric: &str, measured: f64| {
             let (loss, patience) = (f64::from(loss) / 1_000.0, patience as usize);
@@ -241,7 +241,7 @@ fn bad_weather(lab: &Lab<'_>) -> Vec<Row> {
     for weather in Weather::ALL {
         for patience in [0, 2, 5] {
             let what = format!("detection, {weather:?}, patience {patience}");
-            let calms = lab.measure(&what, 8, |chance| calm(weather, patience, chance));
+            let calms = lab.measure(&what, 4, |chance| calm(weather, patience, chance));
             let mean = |of: fn(&Calm) -> f64| Sample::new(calms.iter().map(of)).mean();
             let of = |metric: &str, measured| {
                 let loss = if let Weather::Loss(share) = weather { f64::from(share) / 1_000.0 } else { 0.0 };

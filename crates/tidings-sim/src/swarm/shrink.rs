@@ -99,10 +99,10 @@ mod tests {
     #[test]
     fn what_matters_is_left() {
         let crashed = |scenario: &Scenario| {
-            scenario.steps.iter().find_map(|step| match step.action {
-                Action::Crash { node, .. } => Some(node),
-                _ => None,
-            })
+            let node = |step: &crate::scenario::Step| {
+                if let Action::Crash { node, .. } = step.action { Some(node) } else { None }
+            };
+            scenario.steps.iter().find_map(node)
         };
         let has_crash = |scenario: &Scenario| crashed(scenario).is_some();
         let scenario = (0..).map(draw).find(|scenario| has_crash(scenario)).expect("some seed has one");

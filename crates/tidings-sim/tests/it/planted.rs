@@ -68,6 +68,7 @@ each_is_found! {
     s11_true_events: ChangeUntold is S11;
     s11_true_standings: ConvictionUntold is S11;
     l1_convergence: Withheld is L1;
+    l1_sketches: Unsketched is L1;
     l2_islands_merge: SeedsForgotten is L2;
     l3_refutation: Unforgiven is L3;
     l4_no_starvation: SmallWaits is L4;

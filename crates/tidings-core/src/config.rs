@@ -22,9 +22,10 @@ pub struct Config {
     pub fanout: usize,
     /// How what is new spreads at once, beside the rounds.
     pub mongering: Mongering,
-    /// How long this node's own news waits for more of it before it spreads at once. Relays wait five milliseconds at most.
+    /// How long this node's own news waits for more of it before it spreads at once. Relays wait five milliseconds at
+    /// most, and as long as this where rumors are told at random.
     pub hold: Duration,
-    /// How many datagrams rumors may send in a second, and how many bytes. Where there is more to say, it waits; what waits
+    /// How many datagrams rumors may send in a second, and how many bytes; requests and answers may send as many. Where there is more to say, it waits; what waits
     /// for long is left to the rounds.
     pub rumor_datagrams: u32,
     /// See [`rumor_datagrams`](Self::rumor_datagrams).
@@ -33,9 +34,8 @@ pub struct Config {
     /// IPv6 runs on, which is why QUIC chose them too.
     pub datagram: usize,
     /// How many heads of other nodes a SYN and an ACK carry; between two that hold the same while all are believed to run,
-    /// the ACK carries twice as many, in a third of the bytes, and the SYN none. More detect a silent node sooner in a large
-    /// cluster where no attempt does: a head comes round every N / (2 x heads x fan-out) intervals. With three, an idle
-    /// exchange has at most 128 bytes.
+    /// the ACK alone carries them, in three bytes each. More detect a silent node sooner in a large cluster where no attempt
+    /// does: a head comes round every N / (heads x fan-out) intervals.
     pub heads: usize,
     /// The phi at which a node is convicted. 8 says: a hundred million to one that it is not just bad luck.
     pub threshold: f64,
@@ -185,8 +185,8 @@ impl Config {
             ("the bytes of an owner", self.max_bytes, 1, 1 << 32),
             ("the number of nodes", self.max_nodes, 2, 1 << 24),
             ("the patience", self.patience as usize, 0, 1_000),
-            ("the datagrams of rumors in a second", self.rumor_datagrams as usize, 1, 1 << 20),
-            ("the bytes of rumors in a second", self.rumor_bytes as usize, 1 << 10, 1 << 30),
+            ("the datagrams of rumors in a second", self.rumor_datagrams as usize, 1, 100_000),
+            ("the bytes of rumors in a second", self.rumor_bytes as usize, 1 << 10, 1 << 24),
         ];
         for (what, given, least, most) in numbers {
             if given < least || given > most {

@@ -184,10 +184,15 @@ pub(crate) fn ack(
     Answer { ack, is_behind, is_cut }
 }
 
-/// What the initiator lacks of all that `ack` shows it to lack.
-pub(crate) fn ack2(cluster: &Cluster, ack: &Ack, now: Moment, datagram: usize) -> News {
+/// What those lack who are at `lines`, in a datagram of `datagram` bytes; and where they are then, if that is not all.
+pub(crate) fn ack2(cluster: &Cluster, lines: &[Line], now: Moment, datagram: usize) -> (News, Vec<Line>) {
     let room = datagram.saturating_sub(size::GREETING + 2 * size::LIST);
-    news(cluster, &ack.lines, now, (room, datagram)).0
+    let (news, mut left) = news(cluster, lines, now, (room, datagram));
+    left.retain(|line| !news.large.iter().any(|large| large.id == line.id));
+    let told = |delta: &Delta| Line { id: delta.owner, generation: delta.generation, max: delta.through };
+    let cut = news.deltas.iter().filter(|delta| delta.through < delta.max).map(told);
+    left.extend(cut.filter(|line| !news.large.iter().any(|large| large.id == line.id)));
+    (news, left)
 }
 
 /// What those lack who are at `lines`, in at most `room` bytes of a datagram of `datagram`; and the lines of which nothing

@@ -31,6 +31,8 @@ pub(crate) struct Suspicion {
     pub awaited: BTreeSet<NodeId>,
     /// Those who asked this node for help.
     pub askers: BTreeSet<NodeId>,
+    /// Whether this node is to try it, or did, because of what others say.
+    pub is_checked: bool,
     /// What everybody was told of it so far.
     pub told: Told,
 }
@@ -63,6 +65,7 @@ impl Suspicion {
             helpers: BTreeSet::new(),
             awaited: BTreeSet::new(),
             askers: BTreeSet::new(),
+            is_checked: false,
             told: Told::Nothing,
         }
     }

@@ -8,8 +8,8 @@ use std::str::FromStr;
 pub enum Mongering {
     /// Not at all: rounds alone spread it.
     Off,
-    /// A node that learns something offers it, in a few bytes, to the live nodes at distances 1, 2, 4, ... after it on the
-    /// ring of ids. Whoever lacks it asks, and gets it: hardly more than one copy for each node, and nobody is left to
+    /// A node that learns something offers it, in a few bytes, to the live nodes 1, 4, 16, ... places from it on the
+    /// ring of ids, both ways. Whoever lacks it asks, and gets it: hardly more than one copy for each node, and nobody is left to
     /// chance.
     Ring {
         /// How many of these nodes, the farthest first, get it unasked.

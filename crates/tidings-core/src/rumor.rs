@@ -30,7 +30,9 @@ pub(crate) struct Rumors {
     /// When something was told last, and when what is hot is told next.
     pub told: Moment,
     pub due: Moment,
-    budget: Budget,
+    /// What rumors may take, and what requests and answers may.
+    offers: Budget,
+    answers: Budget,
 }
 
 /// An owner whose news has to be spread.
@@ -42,7 +44,7 @@ pub(crate) struct Hot {
     pub born: Moment,
     /// Some who have it already.
     pub knowers: Vec<NodeId>,
-    /// How often it was pushed, and how many of those it was pushed to had it: by those who push at random.
+    /// How often it was told, and how many of those it was told to at random had it.
     pub pushes: u32,
     pub misses: u32,
 }
@@ -65,17 +67,20 @@ pub(crate) struct Offerer {
     pub address: SocketAddr,
     /// The number of its offer: in the request it shows that this node is where it says.
     pub number: u32,
+    /// Whether it is where it says: whoever has not shown that is asked once.
+    pub is_there: bool,
 }
 
 impl Rumors {
     pub(crate) fn new(config: &Config) -> Self {
-        let budget = Budget::new(config.rumor_datagrams, config.rumor_bytes);
+        let budget = || Budget::new(config.rumor_datagrams, config.rumor_bytes);
         Self {
             hot: BTreeMap::new(),
             wanted: BTreeMap::new(),
             told: Moment::default(),
             due: Moment::NEVER,
-            budget,
+            offers: budget(),
+            answers: budget(),
         }
     }
 
@@ -90,13 +95,14 @@ impl Rumors {
         if self.hot.len() >= MOST && !self.hot.contains_key(&id) {
             return;
         }
+        // What was told before is told.
+        self.due = if self.hot.is_empty() { due } else { self.due.min(due) };
         let new = || Hot { since, born: now, knowers: Vec::new(), pushes: 0, misses: 0 };
         let hot = self.hot.entry(id).or_insert_with(new);
         hot.since = hot.since.min(since);
         (hot.pushes, hot.misses) = (0, 0);
         hot.knowers.clear();
         hot.knowers.extend(from);
-        self.due = self.due.min(due);
     }
 
     /// `who` has as much of `id` as this node does. Returns the owner, if it is hot.
@@ -179,6 +185,7 @@ impl Rumors {
             if wanted.next > now {
                 return true;
             }
+            wanted.offerers.retain(|offerer| offerer.is_there);
             if wanted.asks >= most || wanted.offerers.is_empty() {
                 given_up.push(wanted.target);
                 return false;
@@ -203,9 +210,19 @@ impl Rumors {
         (self.hot.len(), self.wanted.len())
     }
 
-    /// The budget of what rumors send.
-    pub(crate) fn budget(&mut self) -> &mut Budget {
-        &mut self.budget
+    /// What rumors may take.
+    pub(crate) fn offers(&mut self) -> &mut Budget {
+        &mut self.offers
+    }
+
+    /// What requests and answers may take.
+    pub(crate) fn answers(&mut self) -> &mut Budget {
+        &mut self.answers
+    }
+
+    /// `id` is waited for no longer: it comes another way, or is not taken.
+    pub(crate) fn forget(&mut self, id: NodeId) {
+        self.wanted.remove(&id);
     }
 
     /// This node was asleep for `span`.
@@ -235,9 +252,13 @@ impl Budget {
         self.taken - BURST
     }
 
-    /// Whether something may be asked for or answered at `now`: that has what offers leave, and as much again.
-    pub(crate) fn allows_answer(&self, now: Moment) -> bool {
-        self.taken - 2 * BURST <= now
+    /// Whether a datagram of `len` bytes may be sent at `now`; it counts as sent then.
+    pub(crate) fn pays(&mut self, now: Moment, len: usize) -> bool {
+        let is_free = self.free_at() <= now;
+        if is_free {
+            self.spend(now, len);
+        }
+        is_free
     }
 
     /// A datagram of `len` bytes is sent at `now`.
@@ -246,7 +267,9 @@ impl Budget {
         if flaw!(Spendthrift) {
             return;
         }
-        self.taken = self.taken.max(now) + self.of_datagram.max(self.of_byte * bytes);
+        let taken = self.taken.max(now) + self.of_datagram.max(self.of_byte * bytes);
+        // Alarms do not ask, and must not silence all else for long.
+        self.taken = taken.min(now + 4 * BURST);
     }
 }
 
@@ -262,7 +285,7 @@ mod tests {
     }
 
     fn offerer(port: u16) -> Offerer {
-        Offerer { address: ([10, 0, 0, 1], port).into(), number: port.into() }
+        Offerer { address: ([10, 0, 0, 1], port).into(), number: port.into(), is_there: true }
     }
 
     fn line(max: u64) -> Line {
@@ -301,7 +324,7 @@ mod tests {
     #[test]
     fn a_second_has_room_for_so_many_datagrams_and_so_many_bytes() {
         for (len, count) in [(1, 100), (1_000, 50)] {
-            let mut budget = rumors().budget;
+            let mut budget = rumors().offers;
             let mut sent = 0;
             for now in 0..4_000 {
                 while budget.free_at() <= at(now) {

@@ -173,10 +173,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "rumor_datagrams",
         form: "NUMBER",
         help: "How many datagrams rumors may send in a second; what is more waits, or is left to the rounds",
-        accepts: "a number from 1 to 1048576",
+        accepts: "a number from 1 to 100000",
         many: false,
         take: |config, given| {
-            put(&mut config.rumor_datagrams, within(u32::try_from(number(given)?).ok()?, 1, 1 << 20)?)
+            put(&mut config.rumor_datagrams, within(u32::try_from(number(given)?).ok()?, 1, 100_000)?)
         },
         show: |config| json!(config.rumor_datagrams),
     },
@@ -184,10 +184,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "rumor_bytes",
         form: "SIZE",
         help: "How many bytes rumors may send in a second",
-        accepts: "a size as 64KiB, from 1KiB to 1GiB",
+        accepts: "a size as 64KiB, from 1KiB to 16MiB",
         many: false,
         take: |config, given| {
-            put(&mut config.rumor_bytes, within(u32::try_from(size(given)?).ok()?, 1 << 10, 1 << 30)?)
+            put(&mut config.rumor_bytes, within(u32::try_from(size(given)?).ok()?, 1 << 10, 1 << 24)?)
         },
         show: |config| json!(show_size(config.rumor_bytes as usize)),
     },
@@ -321,8 +321,8 @@ mod tests {
             ("interval", 10, 3_600_000, millis, interval),
             ("fanout", 1, 32, number, Builder::fanout as Change),
             ("datagram", 512, 65_507, bytes, Builder::datagram as Change),
-            ("rumor_datagrams", 1, 1 << 20, number, datagrams),
-            ("rumor_bytes", 1 << 10, 1 << 30, bytes, rumor_bytes),
+            ("rumor_datagrams", 1, 100_000, number, datagrams),
+            ("rumor_bytes", 1 << 10, 1 << 24, bytes, rumor_bytes),
             ("max_keys", 1, 1 << 24, number, max_keys),
             ("max_bytes", 1, 1 << 32, bytes, max_bytes),
         ] {

@@ -88,9 +88,14 @@ impl Gossiper {
         first: Moment,
         latest: Moment,
     ) -> Option<Moment> {
-        let heard = self.cluster.endpoint(id)?.pulse.quiet_since;
+        let endpoint = self.cluster.endpoint(id)?;
+        let heard = endpoint.pulse.quiet_since;
         if heard < first {
             return Some(first);
+        }
+        if self.clock.resumed >= first {
+            // What moved on with a sleep of this node was not heard.
+            return Some(first.max(endpoint.authored + Duration::from_micros(1)));
         }
         if latest.since(first) >= self.config.patience() {
             return (heard < latest).then(|| heard + Duration::from_micros(1));

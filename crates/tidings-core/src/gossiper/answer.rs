@@ -88,6 +88,7 @@ impl Gossiper {
             Body::Ack2(news) => {
                 self.hear(now, sender);
                 self.apply(now, sender.id, &news.deltas);
+                news.large.iter().for_each(|line| self.rumors.forget(line.id));
                 if self.proofs.is_proved(from, now.moment) {
                     self.fetch(now, from, sender.id, &news.large, false);
                 } else if self.clock.repairs > 0
@@ -295,9 +296,8 @@ impl Gossiper {
         if !self.wide {
             self.sketched = 0;
         }
-        let news = digest::ack2(&self.cluster, &ack, now.moment, self.config.datagram);
-        if self.config.mode == Mode::PushPull && news != News::default() {
-            self.transmit(from, number, Body::Ack2(news));
+        if self.config.mode == Mode::PushPull {
+            self.end_exchange(now, from, number, ack.lines.clone());
         }
         if ack.has_much {
             self.expect_much(now);
@@ -313,6 +313,23 @@ impl Gossiper {
             self.ask(now, exchange.to, exchange.with, ack.cookie, self.config.datagram);
         }
         Ok(())
+    }
+
+    /// Tells what the responder lacks, which is at `lines`: in as many more datagrams as exchanges could be repeated, for
+    /// those would name it all again.
+    fn end_exchange(&mut self, now: Time, to: SocketAddr, number: u32, mut lines: Vec<Line>) {
+        loop {
+            let (news, left) = digest::ack2(&self.cluster, &lines, now.moment, self.config.datagram);
+            if news == News::default() {
+                return;
+            }
+            self.transmit(to, number, Body::Ack2(news));
+            if left.is_empty() || self.clock.repeats == 0 {
+                return;
+            }
+            self.clock.repeats -= 1;
+            lines = left;
+        }
     }
 
     fn receive_refusal(

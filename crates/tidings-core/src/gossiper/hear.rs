@@ -111,6 +111,7 @@ impl Gossiper {
             Learned::Nothing => return,
             Learned::Refused(reason) => {
                 self.streams.give_up(id, now.moment);
+                self.rumors.forget(id);
                 return self.drop_for(reason);
             }
             Learned::Gap => {

@@ -74,8 +74,10 @@ impl Gossiper {
             return self.drop_for("stranger");
         }
         self.hear_heads(now, std::slice::from_ref(&evidence.head));
+        let resumed = self.clock.resumed;
         let Some(pulse) = self.pulse_mut(id) else { return };
-        if pulse.quiet_since >= now.moment - evidence.since {
+        let first = now.moment - evidence.since;
+        if pulse.quiet_since >= first && resumed < first {
             let since = now.moment.since(pulse.quiet_since);
             return self.report(now, sender.id, id, Vec::new(), since);
         }
@@ -205,24 +207,28 @@ impl Gossiper {
     fn check_for_myself(&mut self, now: Time, id: NodeId) {
         let (is_grave, patience, interval) =
             (self.is_grave(id), self.config.patience(), self.config.interval);
+        let allowed = self.contacts.allows(id);
         let Some(suspicion) = self.pulse_mut(id).and_then(|pulse| pulse.suspicion.as_mut()) else { return };
-        if is_grave && suspicion.failed == 0 && suspicion.next.is_none() {
+        if is_grave && allowed && suspicion.failed == 0 && !suspicion.is_checked {
+            suspicion.is_checked = true;
             suspicion.next = Some(now.moment.max(suspicion.first + patience + interval / 4));
         }
     }
 
     /// The cases that everybody should know of: grave ones, and those that were, until the node answered somebody.
     pub(super) fn evidence_to_tell(&mut self, now: Moment) -> Vec<Evidence> {
-        let acquitted = self.acquitted.iter().filter_map(|(&id, &(answered, _))| {
+        let grave = self.accused.iter().filter(|&&id| self.is_grave(id)).map(|&id| (id, None));
+        let acquitted = self.acquitted.iter().map(|(&id, &(answered, _))| (id, Some(answered)));
+        let mut told: Vec<_> = acquitted.chain(grave).collect();
+        self.rng.shuffle(&mut told);
+        told.truncate(TOLD);
+        let tell = |(id, answered): (NodeId, Option<Moment>)| {
+            let Some(answered) = answered else { return self.evidence(now, id) };
             let head = self.cluster.endpoint(id)?.head_line(id, now);
             let since = now.since(answered);
             Some(Evidence { head, since, until: since, accusers: Vec::new() })
-        });
-        let grave = self.accused.iter().filter(|&&id| self.is_grave(id));
-        let mut told: Vec<_> = acquitted.chain(grave.filter_map(|&id| self.evidence(now, id))).collect();
-        self.rng.shuffle(&mut told);
-        told.truncate(TOLD);
-        told
+        };
+        told.into_iter().filter_map(tell).collect()
     }
 
     /// What is known against `id`.

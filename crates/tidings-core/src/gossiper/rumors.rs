@@ -62,10 +62,10 @@ impl Gossiper {
         if self.rumors.hot().is_empty() || self.rumors.due > now.moment {
             return;
         }
-        let free_at = self.rumors.budget().free_at();
+        self.rumors.expire(now.moment - HOT * self.config.interval);
+        let free_at = self.rumors.offers().free_at();
         if free_at > now.moment {
             self.rumors.due = free_at;
-            self.rumors.expire(now.moment - HOT * self.config.interval);
             return;
         }
         (self.rumors.told, self.rumors.due) = (now.moment, now.moment + self.config.hold.max(RELAY));
@@ -86,8 +86,7 @@ impl Gossiper {
             Version(0) => Line::unknown(id),
             max => Line { max, ..self.cluster.line(id) },
         };
-        let count = room_for(self.config.datagram) / size::LONGEST_LINE;
-        hot.into_iter().take(count).map(behind).collect()
+        hot.into_iter().take(most_lines(self.config.datagram)).map(behind).collect()
     }
 
     fn offer_along_the_ring(&mut self, now: Time, eager: usize) {
@@ -152,9 +151,11 @@ impl Gossiper {
         for _ in 0..partners.min(live.len()) {
             let Some(&target) = self.rng.pick(&live) else { break };
             let told: Vec<Line> = lines.iter().filter(|line| line.id != target).copied().collect();
-            let rumor = Rumor { wants_feedback: feedback, ..self.carry(now, &told) };
-            self.tell_rumor(now, target, rumor);
-            for line in told {
+            if !told.is_empty() {
+                let rumor = Rumor { wants_feedback: feedback, ..self.carry(now, &told) };
+                self.tell_rumor(now, target, rumor);
+            }
+            for line in &lines {
                 let Some(hot) = self.rumors.hot_mut(line.id) else { continue };
                 hot.pushes += 1;
                 if (!feedback && stop.is_reached(hot.pushes, &mut self.rng)) || hot.pushes > most {
@@ -172,7 +173,7 @@ impl Gossiper {
         let lines: usize = rumor.lines.iter().map(size::line).sum();
         let deltas: usize = rumor.deltas.iter().map(size::delta).sum();
         let evidence: usize = rumor.evidence.iter().map(size::evidence).sum();
-        self.rumors.budget().spend(now.moment, size::GREETING + evidence + lines + deltas);
+        self.rumors.offers().spend(now.moment, size::GREETING + evidence + lines + deltas);
         let number = self.proofs.number(address, now.moment);
         self.transmit(address, number, Body::Rumor(rumor));
     }
@@ -193,24 +194,32 @@ impl Gossiper {
             |delta: &Delta| Line { id: delta.owner, generation: delta.generation, max: delta.through };
         let brought: Vec<Line> = rumor.deltas.iter().map(line_of).collect();
         let known = |line: &&Line| self.cluster.compare(line).is_ge();
-        let knew: Vec<Line> = brought.iter().filter(known).copied().collect();
+        let mut knew: Vec<Line> = brought.iter().filter(known).copied().collect();
         self.apply(now, sender.id, &rumor.deltas);
         let own = Line { id: sender.id, generation: sender.head.generation, max: sender.max };
         let offered: Vec<Line> = rumor.lines.iter().chain(&brought).chain([&own]).copied().collect();
-        self.note_knower(sender.id, &offered);
-        self.ask_for_offered(now, Offerer { address: from, number }, &offered);
-        if rumor.wants_feedback && !knew.is_empty() && self.rumors.budget().allows_answer(now.moment) {
-            let of_lines: usize = knew.iter().map(size::line).sum();
-            self.rumors.budget().spend(now.moment, size::GREETING + of_lines);
+        // What knew everything says so with lines alone.
+        let is_feedback = rumor.deltas.is_empty() && !rumor.wants_feedback;
+        self.note_knower(sender.id, &offered, if is_feedback { &rumor.lines } else { &[] });
+        let known = self.cluster.endpoint(sender.id).is_some_and(|endpoint| endpoint.address() == from);
+        let is_there = known || self.proofs.is_proved(from, now.moment);
+        self.ask_for_offered(now, Offerer { address: from, number, is_there }, &offered);
+        knew.truncate(most_lines(self.config.datagram));
+        let of_lines: usize = knew.iter().map(size::line).sum();
+        let answers = rumor.wants_feedback && !knew.is_empty();
+        if answers && self.rumors.answers().pays(now.moment, size::GREETING + of_lines) {
             let rumor = Rumor { lines: knew, ..Rumor::default() };
             self.transmit(from, 0, Body::Rumor(rumor));
         }
     }
 
-    /// `who` is at `lines`: it need not be told what is hot here and not above that.
-    fn note_knower(&mut self, who: NodeId, lines: &[Line]) {
+    /// `who` is at `lines`: it need not be told what is hot here and not above that. What it `knew`, it was told in vain.
+    fn note_knower(&mut self, who: NodeId, lines: &[Line], knew: &[Line]) {
         for line in lines.iter().filter(|line| self.cluster.compare(line).is_le()) {
-            let Some(hot) = self.rumors.knows(line.id, who) else { continue };
+            self.rumors.knows(line.id, who);
+        }
+        for line in knew.iter().filter(|line| self.cluster.compare(line).is_le()) {
+            let Some(hot) = self.rumors.hot_mut(line.id) else { continue };
             hot.misses += 1;
             let misses = hot.misses;
             if let Mongering::Random { feedback: true, stop, .. } = self.config.mongering
@@ -238,11 +247,12 @@ impl Gossiper {
     }
 
     fn send_ask(&mut self, now: Time, to: Offerer, lines: Vec<Line>) {
-        // What is not asked for now is asked for later.
-        if !lines.is_empty() && self.rumors.budget().allows_answer(now.moment) {
+        for lines in lines.chunks(most_lines(self.config.datagram)) {
+            // What is not asked for now is asked for later.
             let of_lines: usize = lines.iter().map(size::line).sum();
-            self.rumors.budget().spend(now.moment, size::GREETING + of_lines);
-            self.transmit(to.address, to.number, Body::Ask(lines));
+            if self.rumors.answers().pays(now.moment, size::GREETING + of_lines) {
+                self.transmit(to.address, to.number, Body::Ask(lines.to_vec()));
+            }
         }
     }
 
@@ -276,21 +286,21 @@ impl Gossiper {
         self.proofs.check_number(from, number, now.moment);
         self.hear(now, sender);
         self.hear_lines(now, lines);
-        if !self.rumors.budget().allows_answer(now.moment) {
-            return self.drop_for("rumor_budget");
-        }
         let allowed = self.proofs.allowance(from, len, now.moment);
         let datagram = self.config.datagram;
         let room = room_for(datagram.min(allowed));
         let (news, _) = digest::news(&self.cluster, lines, now.moment, (room, datagram));
-        for line in lines {
-            self.rumors.knows(line.id, sender.id);
+        if news == News::default() {
+            return;
         }
-        if news != News::default() {
-            let deltas: usize = news.deltas.iter().map(size::delta).sum();
-            self.rumors.budget().spend(now.moment, size::GREETING + deltas);
-            self.transmit(from, number, Body::Ack2(news));
+        let deltas: usize = news.deltas.iter().map(size::delta).sum();
+        if !self.rumors.answers().pays(now.moment, size::GREETING + deltas) {
+            return self.drop_for("rumor_budget");
         }
+        for delta in &news.deltas {
+            self.rumors.knows(delta.owner, sender.id);
+        }
+        self.transmit(from, number, Body::Ack2(news));
     }
 
     /// When rumors want to go on.
@@ -313,6 +323,11 @@ impl Stop {
             Self::Coin(k) => rng.chance(1, k as usize),
         }
     }
+}
+
+/// How many lines fit a datagram of `datagram` bytes, however long they are.
+fn most_lines(datagram: usize) -> usize {
+    room_for(datagram) / size::LONGEST_LINE
 }
 
 /// The room for lines and deltas in a message of `len` bytes.

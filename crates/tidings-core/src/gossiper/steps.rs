@@ -216,6 +216,7 @@ impl Gossiper {
     pub(super) fn keep_sketch(&mut self) {
         self.cluster.keep_sketch(self.config.datagram / size::SMALLEST_CELL);
     }
+
     pub(super) fn transmit(&mut self, to: SocketAddr, exchange: u32, body: Body) {
         let message = self.message(exchange, body);
         self.transmits.push_back(Transmit::Datagram { to, message });
@@ -323,7 +324,7 @@ impl Gossiper {
         let (before, from) = live.split_at(self.head_from.checked_rem(live.len()).unwrap_or(0));
         let ids = from.iter().chain(before).take(count).copied();
         heads.extend(ids.filter(|&id| asker.is_none_or(|asker| asker.id != id)).filter_map(line));
-        self.head_from = self.head_from.wrapping_add(count);
+        self.head_from = self.head_from.wrapping_add(count.max(back));
         heads
     }
 

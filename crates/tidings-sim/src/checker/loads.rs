@@ -109,9 +109,10 @@ impl Checker {
         }
     }
 
-    /// B3: rumors, and requests for what they offer, keep to their budget: half a second of it may be taken in advance.
+    /// B3: rumors, and requests for what they offer, keep to their budgets: of each, a quarter of a second may be taken in
+    /// advance.
     fn look_at_rumors(&mut self, now: Moment, place: Place, node: &SimNode) {
-        let most = node.config.rumor_datagrams * 3 / 2 + TURN;
+        let most = node.config.rumor_datagrams * 5 / 2 + TURN;
         let rate = &mut self.view(place).rate;
         if now.since(rate.second) >= Duration::from_secs(1) {
             (rate.second, rate.rumors) = (now, 0);

@@ -79,8 +79,8 @@ fn under_load_rumors_keep_to_their_budget_and_nothing_is_lost() {
     }
     let spent = sim.counts() - before;
     let most = 32 * (40 * seconds as u64 + 40);
-    assert!(spent.rumors + spent.asks <= most, "{spent:?}, {most}");
-    assert!(spent.rumors + spent.asks > most / 2, "the budget is used: {spent:?}");
+    assert!(spent.rumors <= most && spent.asks <= most, "{spent:?}, {most}");
+    assert!(spent.rumors > most / 2, "the budget is used: {spent:?}");
     sim.until(MINUTE, Simulation::is_equal).expect("nothing is lost");
 }
 
@@ -169,8 +169,8 @@ fn random_rumors_reach_most_and_rounds_the_rest() {
     for (way, least, most) in [
         ("blind-counter-3", 0.9, 3.2),
         ("blind-coin-3", 0.85, 3.6),
-        ("feedback-counter-2", 0.8, 3.0),
-        ("feedback-coin-3", 0.8, 3.6),
+        ("feedback-counter-2", 0.9, 3.2),
+        ("feedback-coin-3", 0.9, 4.0),
         ("blind-counter-2x3", 0.85, 3.2),
     ] {
         let (mut reached, mut copies) = (0, 0);
@@ -206,9 +206,9 @@ fn a_stranger_that_asks_gets_three_times_what_it_sent() {
     assert!(spent.bytes <= 3 * bytes.len() as u64, "{spent:?}");
 }
 
-/// An offer of what nobody has is asked for a dozen times, and then forgotten.
+/// An offer of what nobody has, from where nobody has shown to be, is asked for once, and then forgotten.
 #[test]
-fn a_forged_offer_costs_a_dozen_requests() {
+fn a_forged_offer_costs_one_request() {
     let mut sim = Simulation::new(8);
     let nodes = cluster(&mut sim, 2, &config());
     let seal = Seal::new("test");
@@ -224,7 +224,7 @@ fn a_forged_offer_costs_a_dozen_requests() {
     sim.inject(nodes[0], Place(9).address(), &bytes);
     sim.run(10 * SECOND);
     let spent = sim.counts() - before;
-    assert!((2..=24).contains(&spent.asks), "{spent:?}");
+    assert_eq!(spent.asks, 1, "{spent:?}");
     assert_eq!(sim.core(nodes[0]).load(sim.moment()).wanted, 0);
 }
 

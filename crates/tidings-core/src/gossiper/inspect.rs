@@ -59,12 +59,13 @@ impl Gossiper {
         self.cluster.standing(id)
     }
 
-    /// When silence alone will have convicted `id`, if no more heads come in from now on than the fewest that it reckons with:
+    /// When silence alone will have convicted `id`, if it reckons with half as many heads as now, as when it looked last, maybe:
     /// once this node convicts anybody again, and has looked at it, which it does once in three times the spacing of heads.
     #[must_use]
     pub fn silent_until(&self, id: NodeId) -> Option<Moment> {
         let pulse = &self.cluster.endpoint(id)?.pulse;
-        let widest = self.spacing(self.cluster.live().len(), self.most_heads() / 4);
+        let fewest = (self.clock.supply / 2).max(self.most_heads() / 4);
+        let widest = self.spacing(self.cluster.live().len(), fewest);
         let silent = pulse.silent_until(self.threshold(id), widest).max(self.clock.hold_until);
         Some(silent + 3 * widest)
     }

@@ -10,17 +10,33 @@ use crate::node::{Place, SimNode};
 /// How much a node began of late.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
-    since: Moment,
-    begun: u32,
+    /// The exchanges of the present interval.
+    begun: Window,
     /// How many exchanges it began since all had come true.
     pub in_calm: u32,
     looked_at: Moment,
     /// The rumors and requests of the present second.
-    second: Moment,
-    rumors: u32,
+    rumors: Window,
     /// The alarms of the present interval.
-    since_alarms: Moment,
-    alarms: u32,
+    alarms: Window,
+}
+
+/// How often something happened in the present span of time.
+#[derive(Debug, Default)]
+struct Window {
+    since: Moment,
+    count: u32,
+}
+
+impl Window {
+    /// It happens once more, at `now`. Returns how often it did since the present `span` began.
+    fn add(&mut self, now: Moment, span: Duration) -> u32 {
+        if now.since(self.since) >= span {
+            *self = Self { since: now, count: 0 };
+        }
+        self.count += 1;
+        self.count
+    }
 }
 
 /// How often a node gives alarms in an interval.
@@ -80,11 +96,7 @@ impl Checker {
             let most = Most::of(&node.config).in_an_interval();
             let rate = &mut self.view(place).rate;
             rate.in_calm += 1;
-            if now.since(rate.since) >= interval {
-                (rate.since, rate.begun) = (now, 0);
-            }
-            rate.begun += 1;
-            let begun = rate.begun;
+            let begun = rate.begun.add(now, interval);
             if begun > most {
                 let what = format_args!("begins {begun} exchanges in an interval: {most} are allowed");
                 self.break_promise(Promise::B3, now, place, what);
@@ -97,12 +109,7 @@ impl Checker {
         let interval = node.config.interval;
         let each = (usize::BITS - self.views.len().leading_zeros()).max(8);
         let most = (2 * ALARMS + 1) * each;
-        let rate = &mut self.view(place).rate;
-        if now.since(rate.since_alarms) >= interval {
-            (rate.since_alarms, rate.alarms) = (now, 0);
-        }
-        rate.alarms += 1;
-        let told = rate.alarms;
+        let told = self.view(place).rate.alarms.add(now, interval);
         if told > most {
             let what = format_args!("gives alarms {told} times in an interval: {most} are allowed");
             self.break_promise(Promise::B3, now, place, what);
@@ -113,12 +120,7 @@ impl Checker {
     /// advance.
     fn look_at_rumors(&mut self, now: Moment, place: Place, node: &SimNode) {
         let most = node.config.rumor_datagrams * 5 / 2 + TURN;
-        let rate = &mut self.view(place).rate;
-        if now.since(rate.second) >= Duration::from_secs(1) {
-            (rate.second, rate.rumors) = (now, 0);
-        }
-        rate.rumors += 1;
-        let told = rate.rumors;
+        let told = self.view(place).rate.rumors.add(now, Duration::from_secs(1));
         if told > most {
             let what = format_args!("tells and asks for {told} rumors in a second: {most} are allowed");
             self.break_promise(Promise::B3, now, place, what);

@@ -178,6 +178,8 @@ fn status_table(status: &StatusBody) -> String {
         blocked.map(|blocked| format!("{} ({})", blocked.address, visible(&blocked.end))).collect();
     let dropped = status.dropped.iter().filter(|(_, number)| **number > 0);
     let dropped: Vec<_> = dropped.map(|(reason, number)| format!("{number} {}", visible(reason))).collect();
+    let limit =
+        status.write_limit.map_or("not limited".to_owned(), |most| format!("{most} bytes an interval"));
     let members = census(status.live, status.unreachable, status.departed);
     for (name, text) in [
         ("node", format!("{} in cluster {}", status.name, visible(&status.cluster))),
@@ -189,6 +191,7 @@ fn status_table(status: &StatusBody) -> String {
         ("digest", visible(&status.digest)),
         ("rounds", format!("{}, by {}", status.rounds, visible(&status.mode))),
         ("repairs", status.repairs.to_string()),
+        ("writes", limit),
         ("sent", traffic(&status.sent)),
         ("received", traffic(&status.received)),
         (
@@ -313,6 +316,7 @@ mod tests {
             rounds: 7,
             mode: "push-pull".to_owned(),
             repairs: 2,
+            write_limit: Some(900),
             blocked_streams: vec![BlockedStreamBody {
                 address: ([127, 0, 0, 1], 9).into(),
                 end: "refused".to_owned(),
@@ -338,6 +342,7 @@ mod tests {
             digest      0123456789abcdef
             rounds      7, by push-pull
             repairs     2
+            writes      900 bytes an interval
             sent        10 datagrams of 1280 bytes · 0 streams of 0 bytes
             received    10 datagrams of 1280 bytes · 0 streams of 0 bytes
             blocked     streams to 127.0.0.1:9 (refused)

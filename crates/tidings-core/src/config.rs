@@ -53,6 +53,9 @@ pub struct Config {
     /// Whether the driver keeps state on disk. Then generations and writes are given to
     /// [`poll_persist`](crate::Gossiper::poll_persist), and take effect once they are safe.
     pub durable: bool,
+    /// Whether this node writes less while the cluster is told more than it takes in. Otherwise copies grow ever staler
+    /// while that lasts, also those of other nodes' state.
+    pub flow_control: bool,
     /// When a round goes on to a seed.
     pub seed_rule: SeedRule,
 }
@@ -134,6 +137,7 @@ impl Config {
             max_bytes: 8 << 20,
             max_nodes: 65_536,
             durable: false,
+            flow_control: true,
             seed_rule: SeedRule::NoSeedOrFewLive,
         }
     }

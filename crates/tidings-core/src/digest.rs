@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::cluster::Cluster;
 use crate::delta::Delta;
-use crate::message::{Ack, Beats, Cell, Cookie, Evidence, HeadLine, Line, News, Push, Syn, Window};
+use crate::message::{Ack, Beats, Cell, Cookie, Evidence, HeadLine, Line, News, Push, Share, Syn, Window};
 use crate::name::NodeId;
 use crate::recent::{self, Item};
 use crate::rng::Rng;
@@ -26,6 +26,8 @@ pub(crate) struct Signs {
     pub evidence: Vec<Evidence>,
     /// In the place of heads, for one who holds the same.
     pub beats: Option<Beats>,
+    /// What this node may write, if that is limited.
+    pub share: Option<Share>,
 }
 
 /// What a SYN is besides what it tells.
@@ -52,8 +54,8 @@ pub(crate) fn syn(cluster: &Cluster, signs: Signs, kind: SynKind, datagram: usiz
     let SynKind { is_pull, cookie, depth } = kind;
     let of_cookie = if cookie.is_some() { size::COOKIE } else { 0 };
     let mut room = datagram.saturating_sub(size::GREETING + size::LIST + of_cookie);
-    let Signs { heads, evidence, .. } = fitting(signs, &mut room);
-    let share = match depth {
+    let Signs { heads, evidence, share, .. } = fitting(signs, &mut room);
+    let most = match depth {
         Depth::Recent => room,
         Depth::Sketch(_) | Depth::Window(_) => room / 2,
     };
@@ -62,7 +64,7 @@ pub(crate) fn syn(cluster: &Cluster, signs: Signs, kind: SynKind, datagram: usiz
     for item in cluster.recent().newest_first().filter(|item| item.id != cluster.me()) {
         let line = cluster.line(item.id);
         spent += size::line(&line);
-        if spent > share {
+        if spent > most {
             break;
         }
         lines.push(line);
@@ -73,7 +75,7 @@ pub(crate) fn syn(cluster: &Cluster, signs: Signs, kind: SynKind, datagram: usiz
         Depth::Sketch(most) => (sketch(cluster, most, room), None),
         Depth::Window(first) => (Vec::new(), window(cluster, first, room)),
     };
-    Syn { is_pull, summary: cluster.summary(), heads, evidence, lines, sketch, window, cookie }
+    Syn { is_pull, summary: cluster.summary(), heads, evidence, lines, sketch, window, cookie, share }
 }
 
 /// The first cells of what is held here, `most` of them or as many as fit in `room`.
@@ -135,6 +137,9 @@ pub(crate) struct Answer {
     pub is_behind: bool,
     /// Whether something was left out for want of room.
     pub is_cut: bool,
+    /// Whether much was left out, and the initiator said that it is behind in some of that, of an owner in a life that it
+    /// knows: so that it is late, and not new here.
+    pub is_late: bool,
 }
 
 /// The answer to `syn` of a node that says `sender` of itself, in at most `room` bytes of a datagram of `datagram`.
@@ -153,14 +158,16 @@ pub(crate) fn ack(
     let (lines, deltas) = (Vec::new(), Vec::new());
     if summary == syn.summary {
         let mut room = room.saturating_sub(size::GREETING);
-        let Signs { heads, evidence, beats } = fitting(signs, &mut room);
+        let Signs { heads, evidence, beats, share } = fitting(signs, &mut room);
         let beats = beats.filter(|beats| size::beats(beats) <= room);
-        let ack = Ack { summary, heads, beats, evidence, lines, deltas, large, has_much, cookie };
-        return Answer { ack, is_behind: false, is_cut: false };
+        let ack = Ack { summary, heads, beats, evidence, lines, deltas, large, has_much, cookie, share };
+        return Answer { ack, is_behind: false, is_cut: false, is_late: false };
     }
-    let all =
-        room.saturating_sub(size::GREETING + 4 * size::LIST + size::VARINT + size::SECTION + size::COOKIE);
-    let Found { mut wants, lacks } = examine(cluster, sender, syn, rng);
+    let of_share = size::share(signs.share.as_ref());
+    let all = room.saturating_sub(
+        size::GREETING + 4 * size::LIST + size::VARINT + size::SECTION + size::COOKIE + of_share,
+    );
+    let Found { mut wants, lacks, named } = examine(cluster, sender, syn, rng);
     let is_behind = !wants.is_empty();
     if syn.is_pull {
         wants.clear();
@@ -171,17 +178,19 @@ pub(crate) fn ack(
         // What fills a datagram on its own must not wait for one in which nothing is wanted.
         packed = pack(cluster, &lacks, now, all, datagram);
     }
-    let mut room = all - packed.spent;
+    let mut room = all - packed.spent + of_share;
     let (mut lines, mut large) = (Vec::new(), Vec::new());
     take_lines(&packed.large, &mut large, &mut room);
     take_lines(&wants, &mut lines, &mut room);
-    let Signs { heads, evidence, .. } = fitting(signs, &mut room);
+    let Signs { heads, evidence, share, .. } = fitting(signs, &mut room);
     let is_cut = packed.left > 0 || lines.len() < wants.len();
     take_lines(&packed.unsent, &mut lines, &mut room);
     let has_much = packed.left > MUCH * datagram;
+    let is_late = has_much && packed.late.iter().any(|id| named.contains(id));
     let beats = None;
-    let ack = Ack { summary, heads, beats, evidence, lines, deltas: packed.deltas, large, has_much, cookie };
-    Answer { ack, is_behind, is_cut }
+    let deltas = packed.deltas;
+    let ack = Ack { summary, heads, beats, evidence, lines, deltas, large, has_much, cookie, share };
+    Answer { ack, is_behind, is_cut, is_late }
 }
 
 /// What those lack who are at `lines`, in a datagram of `datagram` bytes; and where they are then, if that is not all.
@@ -211,7 +220,7 @@ pub(crate) fn news(
     take_lines(&packed.large, &mut large, &mut room);
     let is_told = |line: &Line| packed.deltas.iter().any(|delta| delta.owner == line.id);
     let left = lacks.into_iter().filter(|line| !is_told(line)).collect();
-    (News { deltas: packed.deltas, large }, left)
+    (News { deltas: packed.deltas, large, has_much: false }, left)
 }
 
 /// The owners of whom one lacks something that shows this to be all there is in `window`, and who is at `lines`: as the
@@ -255,6 +264,8 @@ fn summand(line: &Line) -> Summary {
 struct Found {
     wants: Vec<Line>,
     lacks: Vec<Line>,
+    /// The owners that the peer named.
+    named: BTreeSet<NodeId>,
 }
 
 fn examine(cluster: &Cluster, sender: &Line, syn: &Syn, rng: &mut Rng) -> Found {
@@ -274,7 +285,7 @@ fn examine(cluster: &Cluster, sender: &Line, syn: &Syn, rng: &mut Rng) -> Found 
     lacks.extend(young_news(cluster, &named));
     rng.shuffle(&mut far);
     lacks.append(&mut far);
-    Found { wants, lacks }
+    Found { wants, lacks, named }
 }
 
 /// Sorts out what is between the bounds of `window` and was not `named` before: whom it leaves out, its sender lacks.
@@ -339,8 +350,11 @@ fn young_news(cluster: &Cluster, named: &BTreeSet<NodeId>) -> Vec<Line> {
     unnamed.map(before).filter(|line| cluster.compare(line) == Ordering::Greater).collect()
 }
 
-/// As much of `signs` as there is room for: evidence before heads.
+/// As much of `signs` as there is room for: the share, then evidence, then heads.
 fn fitting(mut signs: Signs, room: &mut usize) -> Signs {
+    let left = room.checked_sub(size::share(signs.share.as_ref()));
+    signs.share.take_if(|_| left.is_none());
+    *room = left.unwrap_or(*room);
     shorten(&mut signs.evidence, size::evidence, room);
     shorten(&mut signs.heads, size::head, room);
     signs

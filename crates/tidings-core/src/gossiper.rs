@@ -25,6 +25,7 @@ use crate::endpoint::EndpointState;
 use crate::entry::{Key, Value};
 use crate::event::{Event, EventKind};
 use crate::exchange::Exchanges;
+use crate::flow::Flow;
 use crate::interner::Interner;
 use crate::name::{NodeId, NodeName};
 use crate::namesake::Search;
@@ -32,7 +33,7 @@ use crate::owner::{Owner, Persist, PersistMark, Saved, Write, WriteError};
 use crate::peer::Transmit;
 use crate::proof::Proofs;
 use crate::record::Record;
-use crate::replica::{Change, Limits, Replica};
+use crate::replica::{self, Change, Limits, Replica};
 use crate::rng::Rng;
 use crate::rumor::Rumors;
 use crate::stream::Streams;
@@ -71,6 +72,7 @@ pub struct Gossiper {
     alarms: Alarms,
     contacts: Contacts,
     rumors: Rumors,
+    flow: Flow,
     proofs: Proofs,
     streams: Streams,
     namesake: Search,
@@ -167,6 +169,7 @@ impl Gossiper {
             alarms: Alarms::default(),
             contacts: Contacts::default(),
             rumors: Rumors::new(&config),
+            flow: Flow::new(&config),
             proofs: Proofs::new(&mut rng, config.max_nodes, config.interval),
             streams: Streams::new(&config),
             namesake: Search::new(&mut rng, now.moment),
@@ -401,6 +404,8 @@ impl Gossiper {
         }
         let own = self.cluster.own().replica();
         let version = self.owner.check(&self.config, own, &write, now.wall)?;
+        let bytes = write.iter().map(|(key, value)| replica::weight(key, value.as_ref())).sum();
+        self.flow.admit(bytes, now.moment).map_err(|wait| WriteError::Busy { wait })?;
         if let Some(safe) = self.owner.stage(own, write) {
             self.commit(now, safe);
         }

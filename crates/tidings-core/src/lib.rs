@@ -64,6 +64,7 @@ mod entry;
 mod event;
 mod evidence;
 mod exchange;
+mod flow;
 mod gossiper;
 mod interner;
 mod liveness;
@@ -101,7 +102,7 @@ pub use gossiper::{Gossiper, Identity, Load};
 pub use interner::Interner;
 pub use message::{
     Ack, Age, Beat, Beats, Body, Cell, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line,
-    Message, Namesake, News, Piece, Push, Refusal, Rumor, Sender, Syn, Window,
+    Message, Namesake, News, Piece, Push, Refusal, Rumor, Sender, Share, Syn, Window,
 };
 pub use mongering::{Mongering, MongeringError, Stop};
 pub use name::{NameError, NodeId, NodeName};

@@ -83,6 +83,8 @@ pub struct Syn {
     pub window: Option<Window>,
     /// What an earlier answer gave, to show that the sender is where it says.
     pub cookie: Option<Cookie>,
+    /// What the sender may write, if that is limited.
+    pub share: Option<Share>,
 }
 
 /// The answer to a SYN.
@@ -107,6 +109,22 @@ pub struct Ack {
     /// There if this answer was cut, because the initiator has not shown yet that it is where it says: with this in
     /// another SYN, there is more.
     pub cookie: Option<Cookie>,
+    /// What the sender may write, if that is limited and the SYN said so of the initiator.
+    pub share: Option<Share>,
+}
+
+/// What a node may write, while the cluster is told more than it takes in: in bytes of keys and values for an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// So much it may.
+    pub limit: u32,
+    /// So much it would.
+    pub wants: u32,
+}
+
+impl Share {
+    /// The most that is told, and believed, of either.
+    pub const MOST: u32 = 1 << 24;
 }
 
 /// Deltas, and what they leave out.
@@ -116,6 +134,8 @@ pub struct News {
     pub deltas: Vec<Delta>,
     /// As in an [`Ack`].
     pub large: Vec<Line>,
+    /// Whether the receiver lacks so much more that a stream serves it better.
+    pub has_much: bool,
 }
 
 /// What is new at a node, told without being asked.

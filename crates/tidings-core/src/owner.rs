@@ -94,6 +94,12 @@ pub enum WriteError {
         "this node has written more than 10,000 times a second since 2025: nobody would believe another version"
     )]
     TooManyWrites,
+    /// The cluster is told more than it takes in: this node may write again in a while.
+    #[error("the cluster takes in less than is written: this node may write again in {} ms", wait.as_millis())]
+    Busy {
+        /// How long that is, most likely.
+        wait: Duration,
+    },
     /// The node is leaving.
     #[error("the node is leaving: it takes no more writes")]
     Leaving,

@@ -411,6 +411,6 @@ impl Limits {
 }
 
 /// What a key and its value count towards their owner's bytes.
-fn weight(key: &Key, value: Option<&Value>) -> usize {
+pub(crate) fn weight(key: &Key, value: Option<&Value>) -> usize {
     key.as_str().len() + value.map_or(0, |value| value.as_bytes().len())
 }

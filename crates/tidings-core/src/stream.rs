@@ -46,6 +46,8 @@ pub(crate) struct Fetching {
 pub(crate) struct Serving {
     /// What the other one lacks, as it has it; `None` until it asked.
     pub lacks: Option<VecDeque<Line>>,
+    /// When it was opened.
+    pub since: Moment,
     time: Deadline,
 }
 
@@ -129,7 +131,7 @@ impl Streams {
             return None;
         }
         let id = self.name();
-        self.serving.insert(id, Serving { lacks: None, time: Deadline::new(now) });
+        self.serving.insert(id, Serving { lacks: None, since: now, time: Deadline::new(now) });
         Some(id)
     }
 

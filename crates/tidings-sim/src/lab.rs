@@ -23,6 +23,7 @@ mod theory;
 mod mongering;
 mod rumors;
 
+mod flow;
 mod scuttlebutt;
 mod staleness;
 

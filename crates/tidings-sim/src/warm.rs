@@ -66,7 +66,7 @@ impl Simulation {
     fn told_by_nobody(&self, deltas: &[Delta]) -> Message {
         let head = Head { generation: Generation(1), heartbeat: Heartbeat(0) };
         let sender = Sender { id: NodeId(0), head, max: Version(0) };
-        Message { sender, exchange: 0, body: Body::Ack2(News { deltas: deltas.to_vec(), large: Vec::new() }) }
+        Message { sender, exchange: 0, body: Body::Ack2(News { deltas: deltas.to_vec(), ..News::default() }) }
     }
 
     fn introduction(&self, place: Place) -> Delta {

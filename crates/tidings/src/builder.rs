@@ -134,6 +134,13 @@ impl Builder {
         self
     }
 
+    /// Whether this node writes less while the cluster is told more than it takes in: by default, it does.
+    #[must_use]
+    pub fn flow_control(mut self, is_on: bool) -> Self {
+        self.config.flow_control = is_on;
+        self
+    }
+
     /// For how many intervals a node that does not answer is given time: 2 by default. A stall that is shorter convicts
     /// nobody; a crash is seen about one interval and this after it happened.
     #[must_use]

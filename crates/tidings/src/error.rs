@@ -126,6 +126,9 @@ fn fix_of_write(refused: &WriteError) -> Option<String> {
         WriteError::TooManyKeys { .. } | WriteError::TooManyBytes { .. } => "keep less on this node",
         WriteError::Absent { .. } => "look at the keys that there are",
         WriteError::TooManyWrites => "check the clock of this machine",
+        WriteError::Busy { .. } => {
+            "write less, or later; or allow more with a larger datagram and a larger budget for rumors"
+        }
         WriteError::Leaving => "write on another node",
     };
     Some(fix.into())

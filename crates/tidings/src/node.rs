@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tidings_core::{
     Conflict, Event, Generation, Key, Member, NodeName, NodeState, Snapshot, Value, Version, WriteError,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::{Instant, sleep};
 
 use crate::builder::Builder;
 use crate::driver::Command;
@@ -28,6 +30,9 @@ pub struct Node {
     events: broadcast::WeakSender<Event>,
     ended: Arc<OnceLock<Conflict>>,
 }
+
+/// How long a write waits for the node's turn.
+const WRITE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A value that was looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,10 +82,12 @@ impl Node {
     }
 
     /// Sets a key of this node to a value. Returns once the write shows here, and with a data directory is safe on
-    /// disk; it reaches the other nodes by itself.
+    /// disk; it reaches the other nodes by itself. Where the cluster is told more than it takes in, this waits for the node's
+    /// turn, for three seconds at most: see [`Builder::flow_control`].
     ///
     /// # Errors
-    /// The write breaks a bound, or could not be saved: nothing was written then. Or the node has stopped meanwhile.
+    /// The write breaks a bound, would have to wait for longer ([`WriteError::Busy`]), or could not be saved: nothing was
+    /// written then. Or the node has stopped meanwhile.
     pub async fn set(&self, key: impl AsRef<str>, value: impl AsRef<[u8]>) -> Result<Version, Error> {
         self.set_many([(key, value)]).await
     }
@@ -95,8 +102,8 @@ impl Node {
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Version, Error> {
         let pair = |(key, value): (K, V)| Ok((Key::new(key.as_ref())?, Value::from(value)));
-        let pairs = pairs.into_iter().map(pair).collect::<Result<_, WriteError>>()?;
-        self.command(|reply| Command::Set(pairs, reply)).await?
+        let pairs = pairs.into_iter().map(pair).collect::<Result<Vec<_>, WriteError>>()?;
+        self.write(|reply| Command::Set(pairs.clone(), reply)).await
     }
 
     /// Deletes a key of this node; as [`set`](Self::set).
@@ -105,7 +112,7 @@ impl Node {
     /// There is no such key; otherwise as for [`set`](Self::set).
     pub async fn delete(&self, key: impl AsRef<str>) -> Result<Version, Error> {
         let key = Key::new(key.as_ref()).map_err(WriteError::Key)?;
-        self.command(|reply| Command::Delete(key, reply)).await?
+        self.write(|reply| Command::Delete(key.clone(), reply)).await
     }
 
     /// What `owner` shows under `key`, as far as this node knows.
@@ -226,6 +233,22 @@ impl Node {
     /// Returns once the node has stopped, for whatever reason: see [`conflict`](Self::conflict).
     pub async fn stopped(&self) {
         self.commands.closed().await;
+    }
+
+    /// Writes, as often as it takes until the node's turn has come.
+    async fn write(
+        &self,
+        command: impl Fn(oneshot::Sender<Result<Version, Error>>) -> Command,
+    ) -> Result<Version, Error> {
+        let until = Instant::now() + WRITE_PATIENCE;
+        loop {
+            match self.command(&command).await? {
+                Err(Error::Write(WriteError::Busy { wait })) if Instant::now() + wait <= until => {
+                    sleep(wait).await;
+                }
+                written => return written,
+            }
+        }
     }
 
     async fn tell(&self, command: Command) -> Result<(), Error> {

@@ -33,6 +33,9 @@ pub struct Status {
     pub mode: Mode,
     /// How many gaps it repaired by a pull beside its rounds: see [`Mode`].
     pub repairs: u64,
+    /// How many bytes of keys and values it may write in an interval, while the cluster is told more than it takes in;
+    /// `None` while nothing limits it.
+    pub write_limit: Option<u64>,
     /// Where no stream could be had of late: what is large comes from there in pieces.
     pub blocked_streams: Vec<BlockedStream>,
     /// The datagrams, or parts of them, that it refused, by reason.

@@ -53,6 +53,7 @@ impl View<'_> {
             rounds: self.core.heartbeat().0,
             mode: self.core.config().mode,
             repairs: self.core.repairs(),
+            write_limit: self.core.write_limit(),
             sent: self.books.sent,
             received: self.books.received,
             warnings: self.warnings(&dropped, &blocked_streams),
@@ -70,6 +71,12 @@ impl View<'_> {
             warnings.push(format!(
                 "no stream to {address} could be had ({end}){others}, so that what is large comes in pieces: open the \
                  TCP port of the same number as the UDP port"
+            ));
+        }
+        if let Some(limit) = self.core.write_limit().filter(|_| self.core.holds_writes_back()) {
+            warnings.push(format!(
+                "the cluster is told more than it takes in: this node may write {limit} bytes in an interval until that is \
+                 over; write less, or allow more with a larger datagram and a larger budget for rumors"
             ));
         }
         for path in &self.books.set_aside {

@@ -192,6 +192,22 @@ pub(super) const SETTINGS: &[Setting] = &[
         show: |config| json!(show_size(config.rumor_bytes as usize)),
     },
     Setting {
+        key: "flow_control",
+        form: "ON|OFF",
+        help: "Whether this node writes less while the cluster is told more than it takes in: on or off",
+        accepts: "on or off",
+        many: false,
+        take: |config, given| {
+            let is_on = match given.as_str()? {
+                "on" => true,
+                "off" => false,
+                _ => return None,
+            };
+            put(&mut config.flow_control, is_on)
+        },
+        show: |config| json!(if config.flow_control { "on" } else { "off" }),
+    },
+    Setting {
         key: "patience",
         form: "NUMBER",
         help: "For how many intervals a node that does not answer is given time: a shorter stall convicts nobody",

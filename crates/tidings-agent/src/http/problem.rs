@@ -1,5 +1,7 @@
 //! Why a request was not done, as application/problem+json (RFC 9457).
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +15,8 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: String,
     fix: String,
+    /// When to try again, where that is known.
+    retry_after: Option<Duration>,
 }
 
 /// The kinds of problems. Programs tell them apart by `type`.
@@ -59,7 +63,7 @@ impl Kind {
 impl Problem {
     /// A problem of a `kind`: the fact, and what to do.
     pub(crate) fn new(kind: Kind, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), fix: fix.into() }
+        Self { kind, detail: detail.into(), fix: fix.into(), retry_after: None }
     }
 
     /// The node leaves.
@@ -88,10 +92,15 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let retry_after = self.retry_after;
         let (status, body) = self.into_body();
         let mut response = (status, Json(body)).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if let Some(wait) = retry_after {
+            // In whole seconds, and not too early.
+            response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().saturating_add(1).into());
+        }
         response
     }
 }
@@ -107,7 +116,11 @@ impl From<Error> for Problem {
             Kind::Stopped
         };
         let fix = error.fix().unwrap_or_else(|| KEYS.to_owned());
-        Self::new(kind, error.to_string(), fix)
+        let retry_after = match error {
+            Error::Write(WriteError::Busy { wait }) => Some(wait),
+            _ => None,
+        };
+        Self { retry_after, ..Self::new(kind, error.to_string(), fix) }
     }
 }
 
@@ -118,7 +131,7 @@ fn kind_of(refused: &WriteError) -> Kind {
         WriteError::ValueTooLong { .. } => Kind::TooLarge,
         WriteError::TooManyKeys { .. } | WriteError::TooManyBytes { .. } => Kind::NoRoom,
         WriteError::Absent { .. } => Kind::NoSuchKey,
-        WriteError::TooManyWrites => Kind::TooFast,
+        WriteError::TooManyWrites | WriteError::Busy { .. } => Kind::TooFast,
         WriteError::Leaving => Kind::Leaving,
     }
 }
@@ -145,6 +158,14 @@ mod tests {
               "fix": "ask another agent"
             }"#]]
         .assert_eq(&serde_json::to_string_pretty(&body).expect("plain data"));
+    }
+
+    #[test]
+    fn whoever_writes_too_much_is_told_when_to_try_again() {
+        let wait = Duration::from_millis(2_500);
+        let response = Problem::from(Error::Write(WriteError::Busy { wait })).into_response();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "3");
     }
 
     #[test]

@@ -103,6 +103,7 @@ fn status_tells_all_that_the_interface_names() {
         "unreachable",
         "version",
         "warnings",
+        "write_limit",
     ];
     assert_eq!(fields(&status), expected);
     let traffic = ["datagram_bytes", "datagrams", "stream_bytes", "streams"];

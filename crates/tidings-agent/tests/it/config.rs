@@ -93,6 +93,7 @@ fn every_setting_can_be_given_by_every_layer() {
         ("hold", "5ms"),
         ("rumor_datagrams", "7"),
         ("rumor_bytes", "8KiB"),
+        ("flow_control", "off"),
         ("patience", "3"),
         ("datagram", "1400B"),
         ("max_keys", "6"),
@@ -156,6 +157,7 @@ fn the_table_shows_where_each_value_comes_from() {
         hold             20ms            default
         rumor_datagrams  128             default
         rumor_bytes      64KiB           default
+        flow_control     on              default
         patience         2               default
         datagram         1200B           default
         max_keys         16384           default

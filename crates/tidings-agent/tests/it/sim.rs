@@ -77,7 +77,10 @@ fn what_is_out_of_its_range_is_exit_1() {
 #[test]
 fn figures_that_make_no_experiment_are_exit_2() {
     for (args, fact) in [
-        (&["gossip"][..], "spread, rumors, mongering, staleness, digest, detect, detection, heal, join, all"),
+        (
+            &["gossip"][..],
+            "spread, rumors, mongering, staleness, flow, digest, detect, detection, heal, join, all",
+        ),
         (&[], "<NAME>"),
         (&["rumors", "--nodes", "100"], "are of the experiment spread alone"),
         (&["all", "--loss", "0.1"], "are of the experiment spread alone"),

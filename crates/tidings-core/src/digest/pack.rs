@@ -5,6 +5,7 @@ use std::cmp::{Ordering, Reverse};
 use crate::cluster::Cluster;
 use crate::delta::Delta;
 use crate::message::Line;
+use crate::name::NodeId;
 use crate::time::Moment;
 use crate::wire::size;
 
@@ -22,6 +23,8 @@ pub(super) struct Packed {
     pub unsent: Vec<Line>,
     pub large: Vec<Line>,
     pub left: usize,
+    /// The owners of whom something is left, and whose life the receiver knows.
+    pub late: Vec<NodeId>,
 }
 
 /// Whether little is left to send of an owner, while another one just changed.
@@ -56,7 +59,7 @@ fn by_need(cluster: &Cluster, lacks: &[Line], room: usize) -> Vec<Line> {
 
 pub(super) fn pack(cluster: &Cluster, lacks: &[Line], now: Moment, room: usize, datagram: usize) -> Packed {
     let (unsent, large) = (Vec::new(), Vec::new());
-    let mut packed = Packed { deltas: Vec::new(), spent: 0, unsent, large, left: 0 };
+    let mut packed = Packed { deltas: Vec::new(), spent: 0, unsent, large, left: 0, late: Vec::new() };
     let lacks = by_need(cluster, lacks, room);
     for (place, theirs) in lacks.iter().enumerate() {
         if flaw!(SmallWaits) && is_small(cluster, theirs) {
@@ -82,6 +85,9 @@ pub(super) fn pack(cluster: &Cluster, lacks: &[Line], now: Moment, room: usize, 
         }
         if cluster.compare(&at) != Ordering::Greater {
             continue;
+        }
+        if cluster.line(theirs.id).generation == theirs.generation {
+            packed.late.push(theirs.id);
         }
         if packed.large.len() < MOST_LARGE && cluster.needs_stream(&at, datagram) {
             packed.unsent.pop_if(|line| line.id == theirs.id);

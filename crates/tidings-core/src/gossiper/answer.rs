@@ -9,7 +9,7 @@ use super::hear::Brought;
 use crate::bounds;
 use crate::config::Mode;
 use crate::digest::{self, Answer};
-use crate::message::{Ack, Body, Line, Message, News, Push, Refusal, Sender, Syn};
+use crate::message::{Ack, Body, Line, Message, News, Push, Refusal, Sender, Share, Syn};
 use crate::name::NodeId;
 use crate::peer::{Peer, Rejected};
 use crate::summary::Summary;
@@ -90,7 +90,7 @@ impl Gossiper {
                 self.apply(now, sender.id, &news.deltas);
                 news.large.iter().for_each(|line| self.rumors.forget(line.id));
                 if self.proofs.is_proved(from, now.moment) {
-                    self.fetch(now, from, sender.id, &news.large, false);
+                    self.fetch(now, from, sender.id, &news.large, news.has_much);
                 } else if self.clock.repairs > 0
                     && news.large.iter().any(|line| self.wants(now, line))
                     && self.proofs.spend(from, 4, now.moment)
@@ -179,11 +179,12 @@ impl Gossiper {
         }
         // Who tells heads waits for some, too.
         let is_idle = syn.summary == self.cluster.summary() && syn.heads.is_empty();
-        let signs = if is_idle {
+        let mut signs = if is_idle {
             self.signs_for_equal(now.moment, sender)
         } else {
             self.signs(now.moment, Some(sender))
         };
+        signs.share = syn.share.and_then(|theirs| self.share_with(theirs));
         let (line, datagram) = (line_of(sender), self.config.datagram);
         let allowed = self.proofs.allowance(from, len, now.moment);
         // Whoever knows nobody, and was never answered, cannot tell a silent world from one that does not believe it (G3).
@@ -192,11 +193,12 @@ impl Gossiper {
         let asks = syn.is_pull || is_alone;
         let room = datagram.min(if asks { allowed - allowed / 3 } else { allowed });
         let sizes = (room, datagram);
-        let Answer { mut ack, is_behind, is_cut } =
+        let Answer { mut ack, is_behind, is_cut, is_late } =
             digest::ack(&self.cluster, &line, syn, signs, &mut self.rng, now.moment, sizes);
         if (is_cut || !ack.large.is_empty()) && room < datagram {
             ack.cookie = Some(self.proofs.cookie(from, now.moment));
         }
+        self.flow.told(sender.id, is_late);
         self.transmit(from, exchange, Body::Ack(ack));
         let is_new = self.cluster.line(sender.id).generation < sender.head.generation;
         let pulls = syn.is_pull && (is_new || self.config.mode == Mode::Push);
@@ -287,6 +289,7 @@ impl Gossiper {
         }
         self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);
+        ack.share.map(|theirs| self.share_with(theirs));
         let equal = self.compare_summaries(sender.id, ack.summary);
         // Equal to what we were when we asked is as good: what changed since is young, and listed next time.
         self.wide = !equal
@@ -297,10 +300,10 @@ impl Gossiper {
             self.sketched = 0;
         }
         if self.config.mode == Mode::PushPull {
-            self.end_exchange(now, from, number, ack.lines.clone());
+            self.end_exchange(now, from, sender.id, number, ack.lines.clone());
         }
-        if ack.has_much {
-            self.expect_much(now);
+        if ack.has_much && ack.deltas.iter().any(|delta| self.cluster.endpoint(delta.owner).is_none()) {
+            self.expect_strangers(now);
         }
         self.apply(now, sender.id, &ack.deltas);
         for line in ack.lines.iter().chain([&line_of(sender)]) {
@@ -317,19 +320,29 @@ impl Gossiper {
 
     /// Tells what the responder lacks, which is at `lines`: in as many more datagrams as exchanges could be repeated, for
     /// those would name it all again.
-    fn end_exchange(&mut self, now: Time, to: SocketAddr, number: u32, mut lines: Vec<Line>) {
+    fn end_exchange(&mut self, now: Time, to: SocketAddr, with: NodeId, number: u32, mut lines: Vec<Line>) {
         loop {
             let (news, left) = digest::ack2(&self.cluster, &lines, now.moment, self.config.datagram);
-            if news == News::default() {
-                return;
+            let is_all = news == News::default();
+            let is_last = left.is_empty() || self.clock.repeats == 0;
+            if !is_all {
+                let has_much = is_last && !left.is_empty();
+                self.transmit(to, number, Body::Ack2(News { has_much, ..news }));
             }
-            self.transmit(to, number, Body::Ack2(news));
-            if left.is_empty() || self.clock.repeats == 0 {
-                return;
+            if is_all || is_last {
+                let is_late = |line: &Line| self.cluster.line(line.id).generation == line.generation;
+                return self.flow.told(with, left.iter().any(is_late));
             }
             self.clock.repeats -= 1;
             lines = left;
         }
+    }
+
+    /// Shares what may be written with one whose share is `theirs`. Returns this node's own, as it was before.
+    fn share_with(&mut self, theirs: Share) -> Option<Share> {
+        let ours = self.flow.share();
+        self.flow.meet(theirs);
+        ours
     }
 
     fn receive_refusal(

@@ -105,6 +105,19 @@ impl Gossiper {
         self.owner.is_refused()
     }
 
+    /// How many bytes of keys and values this node may write in an interval, while the cluster is told more than it takes in;
+    /// `None` while nothing limits it. See [`Config::flow_control`].
+    #[must_use]
+    pub fn write_limit(&self) -> Option<u64> {
+        self.flow.share().map(|share| share.limit.into())
+    }
+
+    /// Whether a write had to wait of late, for that limit.
+    #[must_use]
+    pub fn holds_writes_back(&self) -> bool {
+        self.flow.is_short()
+    }
+
     /// How many gaps were repaired by a pull beside the rounds: what a push showed to be missing, and nodes that nobody
     /// could introduce.
     #[must_use]

@@ -139,7 +139,7 @@ impl Gossiper {
     fn carry(&self, now: Time, lines: &[Line]) -> Rumor {
         let of_lines: usize = lines.iter().map(|line| size::line(&self.cluster.line(line.id))).sum();
         let room = room_for(self.config.datagram).saturating_sub(of_lines);
-        let (News { deltas, large: _ }, left) =
+        let (News { deltas, .. }, left) =
             digest::news(&self.cluster, lines, now.moment, (room, self.config.datagram));
         Rumor { deltas, ..self.offer(&left) }
     }

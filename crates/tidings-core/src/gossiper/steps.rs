@@ -58,6 +58,7 @@ impl Gossiper {
         self.contacts.forgive(now.moment);
         self.cluster.begin_round();
         self.reckon_supply();
+        self.flow.begin_round(self.cluster.live().len() + 1, now.moment);
         (self.clock.retries, self.clock.repeats, self.clock.repairs) = (RETRIES, REPEATS, REPAIRS);
         self.forget_evidence(now);
         self.exchanges.forget(now.moment, 10 * self.config.interval.max(Duration::from_millis(100)));
@@ -176,7 +177,8 @@ impl Gossiper {
         let live = with.filter(|&id| self.cluster.standing(id) == Some(Standing::Live));
         // Whoever holds the same answers with beats, and nobody waits for a head.
         let is_idle = live.is_some() && self.is_calm() && !self.cluster.equals().is_empty();
-        let signs = if is_idle { self.evidence_alone(now.moment) } else { self.signs(now.moment, None) };
+        let mut signs = if is_idle { self.evidence_alone(now.moment) } else { self.signs(now.moment, None) };
+        signs.share = self.flow.share();
         let depth = self.depth(live.is_some());
         let is_pull = self.config.mode != Mode::PushPull;
         let syn = digest::syn(&self.cluster, signs, SynKind { is_pull, cookie, depth }, room);
@@ -256,7 +258,7 @@ impl Gossiper {
     }
 
     fn evidence_alone(&mut self, now: Moment) -> Signs {
-        Signs { heads: Vec::new(), evidence: self.evidence_to_tell(now), beats: None }
+        Signs { heads: Vec::new(), evidence: self.evidence_to_tell(now), beats: None, share: None }
     }
 
     /// What to tell of others' lives to `asker`, who holds the same.

@@ -177,8 +177,10 @@ impl Gossiper {
             lacks.pop_front();
         }
         let is_over = deltas.is_empty();
-        self.send(stream, Body::Ack2(News { deltas, large: Vec::new() }));
+        self.send(stream, Body::Ack2(News { deltas, ..News::default() }));
         if is_over {
+            let since = self.streams.serving.get(&stream).map(|serving| serving.since);
+            since.into_iter().for_each(|since| self.flow.served(now.moment.since(since)));
             self.close(stream);
         }
     }

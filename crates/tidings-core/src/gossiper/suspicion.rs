@@ -126,7 +126,7 @@ impl Gossiper {
 
     /// Most of the cluster is unknown here, and on its way. How old heads are is of its size, so for a while silence says
     /// nothing.
-    pub(super) fn expect_much(&mut self, now: Time) {
+    pub(super) fn expect_strangers(&mut self, now: Time) {
         self.clock.learns_until = now.moment + 2 * self.config.interval;
         self.clock.hold_until = self.clock.hold_until.max(self.clock.learns_until);
     }

@@ -69,8 +69,9 @@ const WHOSE: u8 = 15;
 const SKETCH: u8 = 16;
 const BEATS: u8 = 17;
 const FEEDBACK: u8 = 18;
+const SHARE: u8 = 19;
 /// The highest tag that this release knows; later ones add above it.
-const LAST: u8 = FEEDBACK;
+const LAST: u8 = SHARE;
 
 /// Why bytes are no message for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -216,6 +217,7 @@ fn write_sections(out: &mut Writer, message: &Message) {
             some_section(out, EVIDENCE, &syn.evidence, parts::write_evidence);
             some_section(out, COOKIE, syn.cookie.as_slice(), parts::write_cookies);
             some_section(out, SKETCH, &syn.sketch, parts::write_cells);
+            some_section(out, SHARE, syn.share.as_slice(), parts::write_shares);
         }
         Body::Ack(ack) => {
             out.section(SUMMARY, |out| out.word(ack.summary.0));
@@ -227,10 +229,12 @@ fn write_sections(out: &mut Writer, message: &Message) {
             some_section(out, MUCH, if ack.has_much { &[()] } else { &[] }, |_, _| {});
             some_section(out, COOKIE, ack.cookie.as_slice(), parts::write_cookies);
             some_section(out, BEATS, ack.beats.as_slice(), parts::write_beats);
+            some_section(out, SHARE, ack.share.as_slice(), parts::write_shares);
         }
         Body::Ack2(news) => {
             some_section(out, DELTAS, &news.deltas, parts::write_deltas);
             some_section(out, LARGE, &news.large, parts::write_lines);
+            some_section(out, MUCH, if news.has_much { &[()] } else { &[] }, |_, _| {});
         }
         Body::Push(push) => {
             out.section(SUMMARY, |out| out.word(push.summary.0));
@@ -285,6 +289,7 @@ fn read_message(kind: u8, mut sections: Sections<'_>) -> Result<Message, WireErr
             evidence: sections.list(EVIDENCE, parts::read_evidence)?,
             cookie: sections.optional(COOKIE, Reader::word)?.map(Cookie),
             sketch: sections.list(SKETCH, parts::read_cells)?,
+            share: sections.optional(SHARE, parts::read_share)?,
         }),
         ACK => Body::Ack(Ack {
             summary: Summary(sections.required(SUMMARY, Reader::word)?),
@@ -296,10 +301,12 @@ fn read_message(kind: u8, mut sections: Sections<'_>) -> Result<Message, WireErr
             has_much: sections.optional(MUCH, |_| Ok(()))?.is_some(),
             cookie: sections.optional(COOKIE, Reader::word)?.map(Cookie),
             beats: sections.optional(BEATS, parts::read_beats)?,
+            share: sections.optional(SHARE, parts::read_share)?,
         }),
         ACK2 => Body::Ack2(News {
             deltas: sections.list(DELTAS, parts::read_deltas)?,
             large: sections.list(LARGE, parts::read_lines)?,
+            has_much: sections.optional(MUCH, |_| Ok(()))?.is_some(),
         }),
         PUSH => Body::Push(Push {
             summary: Summary(sections.required(SUMMARY, Reader::word)?),

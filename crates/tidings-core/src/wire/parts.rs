@@ -8,7 +8,7 @@ use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Value};
 use crate::message::{
     Age, Beat, Beats, Cell, Cookie, Evidence, FetchPieces, HeadLine, Instance, Line, Namesake, Piece, Sender,
-    Window,
+    Share, Window,
 };
 use crate::name::{NodeId, NodeName};
 use crate::time::millis;
@@ -154,6 +154,20 @@ pub(super) fn write_windows(out: &mut Writer, windows: &[Window]) {
 /// At most one cookie.
 pub(super) fn write_cookies(out: &mut Writer, cookies: &[Cookie]) {
     cookies.iter().for_each(|cookie| out.word(cookie.0));
+}
+
+/// At most one share.
+pub(super) fn write_shares(out: &mut Writer, shares: &[Share]) {
+    for share in shares {
+        out.varint(share.limit.into());
+        out.varint(share.wants.into());
+    }
+}
+
+pub(super) fn read_share(bytes: &mut Reader<'_>) -> Result<Share, WireError> {
+    let share = Share { limit: read_half(bytes)?, wants: read_half(bytes)? };
+    let is_told = share.limit <= Share::MOST && share.wants <= Share::MOST;
+    if is_told { Ok(share) } else { Err(WireError::Malformed("a share above the most")) }
 }
 
 fn write_line(out: &mut Writer, line: &Line) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::delta::Delta;
 use crate::entry::{Entry, Key};
-use crate::message::{Beats, Cell, Evidence, HeadLine, Line};
+use crate::message::{Beats, Cell, Evidence, HeadLine, Line, Share};
 use crate::time::millis;
 use crate::version::Version;
 
@@ -26,6 +26,8 @@ pub(crate) const WINDOW: usize = SECTION + 16 + COUNT;
 pub(crate) const LIST: usize = SECTION + COUNT;
 /// A cookie, with the section.
 pub(crate) const COOKIE: usize = SECTION + 8;
+/// A share of what may be written, with the section.
+const SHARE: usize = SECTION + 2 * COUNT;
 /// What a piece takes beside its bytes, with the section.
 pub(crate) const PIECE: usize = SECTION + 8 + 6 * VARINT;
 
@@ -57,6 +59,11 @@ pub(crate) fn head(head: &HeadLine) -> usize {
 pub(crate) fn beats(run: &Beats) -> usize {
     const BEAT: usize = 3;
     LIST + VARINT + run.beats.len() * BEAT
+}
+
+/// A share of what may be written, if there is one, with the section.
+pub(crate) fn share(share: Option<&Share>) -> usize {
+    share.map_or(0, |_| SHARE)
 }
 
 /// The bytes of evidence.
@@ -109,5 +116,5 @@ const LARGEST_INTRODUCTION: usize = 1 + 64 + 19 + 2 * VARINT;
 
 /// The bytes that the entries of one version may take, so that they fit a datagram whatever else is in it.
 pub(crate) const fn room_for_a_version(datagram: usize) -> usize {
-    datagram - (GREETING + 4 * LIST + VARINT + SECTION + COOKIE + LARGEST_DELTA)
+    datagram - (GREETING + 4 * LIST + VARINT + SECTION + COOKIE + SHARE + LARGEST_DELTA)
 }

@@ -12,7 +12,7 @@ use tidings_core::wire::{PROTOCOL_VERSION, Reader, WireError};
 use tidings_core::{
     Ack, Age, Beat, Beats, Body, Cell, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Head,
     HeadLine, Heartbeat, Instance, Introduction, Key, Line, Message, Namesake, News, NodeId, NodeName, Piece,
-    Push, Refusal, Rumor, Seal, Sender, Span, Summary, Syn, Value, Version, WallClock, Window,
+    Push, Refusal, Rumor, Seal, Sender, Share, Span, Summary, Syn, Value, Version, WallClock, Window,
 };
 
 const LIFE: u64 = 1_799_999_000_000;
@@ -109,6 +109,7 @@ fn bodies() -> Vec<(&'static str, Body)> {
     let (summary, cookie) = (Summary(0x0123_4567_89ab_cdef), Some(Cookie(0xfedc_ba98_7654_3210)));
     let (heads, lines, deltas, large) = (heads(), lines(), deltas(), vec![line("carl", 9)]);
     let (some, window) = (vec![evidence(), acquittal()], Some(window()));
+    let share = Some(Share { limit: 900, wants: Share::MOST });
     let syn = |is_pull| Syn {
         is_pull,
         summary,
@@ -118,6 +119,7 @@ fn bodies() -> Vec<(&'static str, Body)> {
         sketch: sketch(),
         window: window.clone(),
         cookie,
+        share,
     };
     let ack = Ack {
         summary,
@@ -132,6 +134,7 @@ fn bodies() -> Vec<(&'static str, Body)> {
         large: large.clone(),
         has_much: true,
         cookie,
+        share,
     };
     let push = Push {
         summary,
@@ -150,7 +153,7 @@ fn bodies() -> Vec<(&'static str, Body)> {
         ("syn", Body::Syn(syn(false))),
         ("pull", Body::Syn(syn(true))),
         ("ack", Body::Ack(ack)),
-        ("ack2", Body::Ack2(News { deltas, large })),
+        ("ack2", Body::Ack2(News { deltas, large, has_much: true })),
         ("refusal", Body::Refusal(Refusal { clock: WallClock(LIFE), others: vec![v4(), v6()] })),
         ("help", Body::Help(evidence())),
         ("report", Body::Report(acquittal())),
@@ -191,9 +194,9 @@ fn picture(name: &str, bytes: &[u8]) -> String {
 }
 
 fn section(tag: u8) -> &'static str {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 19] = [
         "sender", "exchange", "summary", "heads", "lines", "window", "deltas", "clock", "others", "evidence",
-        "large", "much", "cookie", "pieces", "whose", "sketch", "beats", "feedback",
+        "large", "much", "cookie", "pieces", "whose", "sketch", "beats", "feedback", "share",
     ];
     NAMES[usize::from(tag) - 1]
 }
@@ -221,7 +224,7 @@ fn r43_golden_messages_of_a_later_release_are_understood() {
     for (name, message) in messages() {
         let mut bytes = seal.encode(&message);
         bytes[2] = PROTOCOL_VERSION + 1;
-        bytes.extend([19, 3, 1, 2, 3, 20, 0, 200, 1, 9]);
+        bytes.extend([20, 3, 1, 2, 3, 21, 0, 200, 1, 9]);
         seal.reseal(&mut bytes);
         assert_eq!(seal.decode(&bytes), Ok(message), "{name}");
     }

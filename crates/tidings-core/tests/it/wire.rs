@@ -10,8 +10,8 @@ use tidings_core::wire::{Frames, WireError, frame};
 use tidings_core::{
     Ack, Age, Beat, Beats, Body, Cell, Config, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces,
     Generation, Gossiper, Head, HeadLine, Heartbeat, Identity, Instance, Introduction, Key, Line, Message,
-    Mode, Moment, Namesake, News, NodeId, NodeName, Peer, Piece, Push, Refusal, Rumor, Seal, Sender, Span,
-    Summary, Syn, Time, Transmit, Value, Version, WallClock, Window,
+    Mode, Moment, Namesake, News, NodeId, NodeName, Peer, Piece, Push, Refusal, Rumor, Seal, Sender, Share,
+    Span, Summary, Syn, Time, Transmit, Value, Version, WallClock, Window,
 };
 
 fn line() -> impl Strategy<Value = Line> {
@@ -112,20 +112,26 @@ fn message() -> impl Strategy<Value = Message> {
     let signs = || (vec(head_line(), 0..9), vec(evidence(), 0..3));
     let lines = || vec(line(), 0..9);
     let cookie = || option::of(any::<u64>().prop_map(Cookie));
-    let syn = (any::<bool>(), any::<u64>(), signs(), lines(), cells(), option::of(window()), cookie());
-    let syn = syn.prop_map(|(is_pull, s, (heads, evidence), lines, sketch, window, cookie)| {
-        Body::Syn(Syn { is_pull, summary: Summary(s), heads, evidence, lines, sketch, window, cookie })
+    let share =
+        || option::of((0..=Share::MOST, 0..=Share::MOST).prop_map(|(limit, wants)| Share { limit, wants }));
+    let syn =
+        (any::<bool>(), any::<u64>(), signs(), lines(), cells(), option::of(window()), (cookie(), share()));
+    let syn = syn.prop_map(|(is_pull, s, (heads, evidence), lines, sketch, window, (cookie, share))| {
+        Body::Syn(Syn { is_pull, summary: Summary(s), heads, evidence, lines, sketch, window, cookie, share })
     });
-    let ack = (any::<u64>(), signs(), lines(), vec(delta(), 0..4), lines(), any::<bool>(), cookie());
-    let ack = ack.prop_map(|(s, (heads, evidence), lines, deltas, large, has_much, cookie)| {
+    let ack =
+        (any::<u64>(), signs(), lines(), vec(delta(), 0..4), lines(), any::<bool>(), (cookie(), share()));
+    let ack = ack.prop_map(|(s, (heads, evidence), lines, deltas, large, has_much, (cookie, share))| {
         let beats = Some(Beats {
             first: 3,
             beats: s.to_be_bytes().map(|byte| Beat { round: u16::from(byte) << 7, age: Age(byte) }).to_vec(),
         })
         .filter(|_| heads.is_empty());
-        Body::Ack(Ack { summary: Summary(s), heads, beats, evidence, lines, deltas, large, has_much, cookie })
+        let summary = Summary(s);
+        Body::Ack(Ack { summary, heads, beats, evidence, lines, deltas, large, has_much, cookie, share })
     });
-    let ack2 = (vec(delta(), 0..4), lines()).prop_map(|(deltas, large)| Body::Ack2(News { deltas, large }));
+    let ack2 = (vec(delta(), 0..4), lines(), any::<bool>())
+        .prop_map(|(deltas, large, has_much)| Body::Ack2(News { deltas, large, has_much }));
     let push = (any::<u64>(), signs(), lines(), option::of(window()), vec(delta(), 0..4), lines());
     let push = push.prop_map(|(s, (heads, evidence), lines, window, deltas, large)| {
         Body::Push(Push { summary: Summary(s), heads, evidence, lines, window, deltas, large })
@@ -261,7 +267,7 @@ proptest! {
                 delta.owner = who.name.id();
                 who.heartbeat = Heartbeat(7);
             }
-            let message = Message { sender: asked[0].sender, exchange: 1, body: Body::Ack2(News { deltas: vec![delta], large: Vec::new() }) };
+            let message = Message { sender: asked[0].sender, exchange: 1, body: Body::Ack2(News { deltas: vec![delta], ..News::default() }) };
             let _ = node.handle_message(now(), peer, believable(message));
         }
         for message in asked {

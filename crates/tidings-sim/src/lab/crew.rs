@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::lab::chance::Chance;
 use crate::lab::experiment::Experiment;
 use crate::lab::row::Findings;
-use crate::lab::{detect, detection, digest, heal, join, mongering, rumors, spread, staleness};
+use crate::lab::{detect, detection, digest, flow, heal, join, mongering, rumors, spread, staleness};
 
 /// How to experiment.
 #[derive(Clone, Copy)]
@@ -58,6 +58,7 @@ impl Lab<'_> {
             Experiment::Rumors => rumors::run(self),
             Experiment::Mongering => mongering::run(self),
             Experiment::Staleness => staleness::run(self),
+            Experiment::Flow => flow::run(self),
             Experiment::Digest => digest::run(self),
             Experiment::Detect => detect::run(self),
             Experiment::Detection => detection::run(self),

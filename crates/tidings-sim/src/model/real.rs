@@ -249,7 +249,7 @@ impl Real {
     fn send(&mut self, delta: Delta) -> Option<DeltaId> {
         let head = Head { generation: delta.generation, heartbeat: Heartbeat(1) };
         let sender = Sender { id: delta.owner, head, max: delta.max };
-        let body = Body::Ack2(News { deltas: vec![delta.clone()], large: Vec::new() });
+        let body = Body::Ack2(News { deltas: vec![delta.clone()], ..News::default() });
         let bytes = self.seal.encode(&Message { sender, exchange: 0, body });
         if let Some(&known) = self.by_bytes.get(&bytes) {
             return Some(known);

@@ -59,11 +59,21 @@ impl Liar<'_> {
 
 fn empty_syn() -> Syn {
     let (heads, evidence, lines, sketch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    Syn { is_pull: false, summary: Summary(1), heads, evidence, lines, sketch, window: None, cookie: None }
+    Syn {
+        is_pull: false,
+        summary: Summary(1),
+        heads,
+        evidence,
+        lines,
+        sketch,
+        window: None,
+        cookie: None,
+        share: None,
+    }
 }
 
 fn news(delta: Delta) -> News {
-    News { deltas: vec![delta], large: Vec::new() }
+    News { deltas: vec![delta], ..News::default() }
 }
 
 /// All are live, all hold the same, and what they write still arrives, also what the slandered node writes.

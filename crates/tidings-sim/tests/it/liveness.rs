@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_core::{Cause, Config, EventKind, Gossiper, Moment, Standing};
+use tidings_core::{Cause, Config, EventKind, Gossiper, Moment, Mongering, Standing};
 use tidings_sim::{Arrivals, Disk, Place, Share, Simulation};
 
 use crate::{MINUTE, SECOND, cluster, config, standing};
@@ -46,6 +46,28 @@ fn the_survivor_of_two_still_convicts() {
     assert!(took < 10 * SECOND, "{took:?}: its own attempts are enough where there is nobody to ask");
     let (_, last) = sim.events(nodes[0]).last().unwrap();
     assert!(matches!(last.kind, EventKind::Unreachable { cause: Cause::Attempts, .. }), "{last:?}");
+}
+
+/// Each answer says that there is much, of nodes that are known: that is no reason to judge nobody.
+#[test]
+fn a_crash_is_seen_while_more_is_written_than_datagrams_carry() {
+    let mut sim = Simulation::new(11);
+    let config = Config { mongering: Mongering::Off, ..config() };
+    let nodes = cluster(&mut sim, 8, &config);
+    let value = "v".repeat(200);
+    let write = |sim: &mut Simulation, nodes: &[Place]| {
+        for &node in nodes {
+            (0..40).for_each(|key| sim.set(node, &format!("key-{key}"), &value));
+        }
+        sim.run(SECOND / 4);
+    };
+    (0..80).for_each(|_| write(&mut sim, &nodes));
+    sim.crash(nodes[7]);
+    (0..24).for_each(|_| write(&mut sim, &nodes[..7]));
+    for &viewer in &nodes[..7] {
+        assert_eq!(standing(&sim, viewer, nodes[7]), Some(Standing::Unreachable));
+    }
+    assert!(sim.counts().streams > 50, "{:?}", sim.counts());
 }
 
 #[test]

@@ -298,6 +298,7 @@ fn claims_do_not_wait_for_ever() {
         sketch: Vec::new(),
         window: None,
         cookie: None,
+        share: None,
     };
     let claim = Message {
         sender: Sender { id: NodeId(77), head, max: Version(0) },

@@ -15,8 +15,17 @@ fn hungry() -> Vec<u8> {
     let sender = Sender { id: NodeId(99), head, max: Version(0) };
     let window = Some(Window { first: NodeId(0), last: NodeId(u64::MAX), lines: Vec::new() });
     let (heads, evidence, lines, sketch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let syn =
-        Syn { is_pull: false, summary: Summary(1), heads, evidence, lines, sketch, window, cookie: None };
+    let syn = Syn {
+        is_pull: false,
+        summary: Summary(1),
+        heads,
+        evidence,
+        lines,
+        sketch,
+        window,
+        cookie: None,
+        share: None,
+    };
     Seal::new("test").encode(&Message { sender, exchange: 7, body: Body::Syn(syn) })
 }
 
@@ -110,7 +119,17 @@ fn questions_in_a_name_of_ones_own_have_a_budget_too() {
     let sender = Sender { id: sim.name(nodes[0]).id(), head, max: Version(0) };
     let (heads, evidence, lines) = (Vec::new(), Vec::new(), Vec::new());
     let (window, cookie, summary) = (None, None, Summary(1));
-    let syn = Syn { is_pull: false, summary, heads, evidence, lines, sketch: Vec::new(), window, cookie };
+    let syn = Syn {
+        is_pull: false,
+        summary,
+        heads,
+        evidence,
+        lines,
+        sketch: Vec::new(),
+        window,
+        cookie,
+        share: None,
+    };
     let bytes = Seal::new("test").encode(&Message { sender, exchange: 7, body: Body::Syn(syn) });
     let before = sim.counts().refusals;
     (0..200).for_each(|_| sim.inject(nodes[0], stranger.address(), &bytes));
@@ -151,7 +170,7 @@ fn a_forged_word_of_something_large_makes_nobody_ask_for_it() {
     for turn in 0..60 {
         let line =
             |n: u64| Line { id: NodeId(1_000 + 10 * turn + n), generation: Generation(5), max: Version(5) };
-        let news = News { deltas: Vec::new(), large: (0..4).map(line).collect() };
+        let news = News { large: (0..4).map(line).collect(), ..News::default() };
         let bytes = Seal::new("test").encode(&Message { sender, exchange: 7, body: Body::Ack2(news) });
         sim.inject(nodes[0], victim.address(), &bytes);
         sent += bytes.len() as u64;

@@ -17,7 +17,7 @@ use crate::summary::Summary;
 use crate::time::Moment;
 use crate::version::Version;
 use crate::wire::size;
-use pack::{MUCH, pack, take_lines};
+use pack::{MUCH, Packed, Queue, Share, take_lines};
 
 /// What is told of nodes' lives, whatever else an exchange is about.
 #[derive(Debug, Default)]
@@ -104,12 +104,14 @@ pub(crate) fn push(
     let window = self::window(cluster, window, of_window);
     room -= of_window;
     let news = young_news(cluster, &BTreeSet::new());
-    let packed = pack(cluster, &news, now, room, datagram);
-    room -= packed.spent;
+    let mut queue = Queue::new(cluster, &news, now, (room, datagram));
+    let Packed { deltas, spent } = queue.fill(room, Share::Half);
+    let rest = queue.rest(&deltas);
+    room -= spent;
     let (mut lines, mut large) = (Vec::new(), Vec::new());
-    take_lines(&packed.large, &mut large, &mut room);
-    take_lines(&packed.unsent, &mut lines, &mut room);
-    Push { summary: cluster.summary(), heads, evidence, lines, window, deltas: packed.deltas, large }
+    take_lines(&rest.large, &mut large, &mut room);
+    take_lines(&rest.unsent, &mut lines, &mut room);
+    Push { summary: cluster.summary(), heads, evidence, lines, window, deltas, large }
 }
 
 /// All owners from `first` on that fit in `room`, and the bounds between which these are all.
@@ -128,8 +130,21 @@ pub(crate) fn window(cluster: &Cluster, first: NodeId, room: usize) -> Option<Wi
     Some(Window { first, last: NodeId(u64::MAX), lines })
 }
 
+/// How much an answer may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// The bytes of the ACK.
+    pub ack: usize,
+    /// The bytes of a datagram.
+    pub datagram: usize,
+    /// How many datagrams of news may go before the ACK.
+    pub before: usize,
+}
+
 /// An answer, and what it is about.
 pub(crate) struct Answer {
+    /// What goes before the ACK, so that what the ACK says of what is left is so when it comes.
+    pub before: Vec<News>,
     pub ack: Ack,
     /// Whether the SYN shows this node to lack something.
     pub is_behind: bool,
@@ -137,7 +152,7 @@ pub(crate) struct Answer {
     pub is_cut: bool,
 }
 
-/// The answer to `syn` of a node that says `sender` of itself, in at most `room` bytes of a datagram of `datagram`.
+/// The answer to `syn` of a node that says `sender` of itself.
 pub(crate) fn ack(
     cluster: &Cluster,
     sender: &Line,
@@ -145,8 +160,9 @@ pub(crate) fn ack(
     signs: Signs,
     rng: &mut Rng,
     now: Moment,
-    (room, datagram): (usize, usize),
+    room: Room,
 ) -> Answer {
+    let Room { ack: room, datagram, before } = room;
     let room = if flaw!(Oversized) { room.saturating_add(400) } else { room };
     let summary = cluster.summary();
     let (large, has_much, cookie) = (Vec::new(), false, None);
@@ -156,7 +172,7 @@ pub(crate) fn ack(
         let Signs { heads, evidence, beats } = fitting(signs, &mut room);
         let beats = beats.filter(|beats| size::beats(beats) <= room);
         let ack = Ack { summary, heads, beats, evidence, lines, deltas, large, has_much, cookie };
-        return Answer { ack, is_behind: false, is_cut: false };
+        return Answer { before: Vec::new(), ack, is_behind: false, is_cut: false };
     }
     let all =
         room.saturating_sub(size::GREETING + 4 * size::LIST + size::VARINT + size::SECTION + size::COOKIE);
@@ -166,33 +182,76 @@ pub(crate) fn ack(
         wants.clear();
     }
     let reserved = wants.iter().map(size::line).sum::<usize>().min(all / 3);
-    let mut packed = pack(cluster, &lacks, now, all - reserved, datagram);
+    let mut queue = Queue::new(cluster, &lacks, now, (all - reserved, datagram));
+    let before = fill_before(&mut queue, before, all - reserved, datagram);
+    let mut packed = queue.fill(all - reserved, Share::Half);
     if packed.deltas.is_empty() {
         // What fills a datagram on its own must not wait for one in which nothing is wanted.
-        packed = pack(cluster, &lacks, now, all, datagram);
+        packed = queue.fill(all, Share::Half);
     }
-    let mut room = all - packed.spent;
+    let Packed { deltas, spent } = packed;
+    let rest = queue.rest(&deltas);
+    let mut room = all - spent;
     let (mut lines, mut large) = (Vec::new(), Vec::new());
-    take_lines(&packed.large, &mut large, &mut room);
+    take_lines(&rest.large, &mut large, &mut room);
     take_lines(&wants, &mut lines, &mut room);
     let Signs { heads, evidence, .. } = fitting(signs, &mut room);
-    let is_cut = packed.left > 0 || lines.len() < wants.len();
-    take_lines(&packed.unsent, &mut lines, &mut room);
-    let has_much = packed.left > MUCH * datagram;
+    let is_cut = rest.left > 0 || lines.len() < wants.len();
+    take_lines(&rest.unsent, &mut lines, &mut room);
+    let has_much = rest.left > MUCH * datagram;
     let beats = None;
-    let ack = Ack { summary, heads, beats, evidence, lines, deltas: packed.deltas, large, has_much, cookie };
-    Answer { ack, is_behind, is_cut }
+    let ack = Ack { summary, heads, beats, evidence, lines, deltas, large, has_much, cookie };
+    Answer { before, ack, is_behind, is_cut }
 }
 
-/// What those lack who are at `lines`, in a datagram of `datagram` bytes; and where they are then, if that is not all.
-pub(crate) fn ack2(cluster: &Cluster, lines: &[Line], now: Moment, datagram: usize) -> (News, Vec<Line>) {
-    let room = datagram.saturating_sub(size::GREETING + 2 * size::LIST);
-    let (news, mut left) = news(cluster, lines, now, (room, datagram));
-    left.retain(|line| !news.large.iter().any(|large| large.id == line.id));
-    let told = |delta: &Delta| Line { id: delta.owner, generation: delta.generation, max: delta.through };
-    let cut = news.deltas.iter().filter(|delta| delta.through < delta.max).map(told);
-    left.extend(cut.filter(|line| !news.large.iter().any(|large| large.id == line.id)));
-    (news, left)
+/// What goes before an ACK that has `room` for deltas, in `most` datagrams at the most.
+fn fill_before(queue: &mut Queue<'_>, most: usize, room: usize, datagram: usize) -> Vec<News> {
+    let mut before = Vec::new();
+    while before.len() < most && queue.exceeds(room) {
+        let Packed { deltas, .. } = queue.fill(room_of_ack2(datagram), Share::All);
+        if deltas.is_empty() {
+            break;
+        }
+        before.push(News { deltas, large: Vec::new() });
+    }
+    before
+}
+
+fn room_of_ack2(datagram: usize) -> usize {
+    datagram.saturating_sub(size::GREETING + 2 * size::LIST)
+}
+
+/// What those lack who are at `lines`, in at most so many datagrams of `datagram` bytes.
+pub(crate) fn ack2s(
+    cluster: &Cluster,
+    lines: &[Line],
+    now: Moment,
+    datagram: usize,
+    most: usize,
+) -> Vec<News> {
+    let room = room_of_ack2(datagram);
+    let mut queue = Queue::new(cluster, &behind(cluster, lines), now, (room, datagram));
+    let (mut all, mut left) = (Vec::new(), room);
+    while all.len() < most {
+        let share = if all.len() + 1 < most { Share::All } else { Share::Half };
+        let Packed { deltas, spent } = queue.fill(room, share);
+        if deltas.is_empty() {
+            break;
+        }
+        left = room - spent;
+        all.push(News { deltas, large: Vec::new() });
+    }
+    let large = queue.rest(&[]).large;
+    if all.is_empty() && !large.is_empty() {
+        all.push(News::default());
+    }
+    all.last_mut().into_iter().for_each(|last| take_lines(&large, &mut last.large, &mut left));
+    all
+}
+
+/// Those of whom more is known here than at `lines`.
+fn behind(cluster: &Cluster, lines: &[Line]) -> Vec<Line> {
+    lines.iter().filter(|line| cluster.compare(line).is_gt()).copied().collect()
 }
 
 /// What those lack who are at `lines`, in at most `room` bytes of a datagram of `datagram`; and the lines of which nothing
@@ -203,15 +262,14 @@ pub(crate) fn news(
     now: Moment,
     (room, datagram): (usize, usize),
 ) -> (News, Vec<Line>) {
-    let behind = |line: &&Line| cluster.compare(line) == Ordering::Greater;
-    let lacks: Vec<Line> = lines.iter().filter(behind).copied().collect();
-    let packed = pack(cluster, &lacks, now, room, datagram);
-    let mut room = room - packed.spent;
-    let mut large = Vec::new();
-    take_lines(&packed.large, &mut large, &mut room);
-    let is_told = |line: &Line| packed.deltas.iter().any(|delta| delta.owner == line.id);
+    let lacks = behind(cluster, lines);
+    let mut queue = Queue::new(cluster, &lacks, now, (room, datagram));
+    let Packed { deltas, spent } = queue.fill(room, Share::Half);
+    let (mut large, mut room) = (Vec::new(), room - spent);
+    take_lines(&queue.rest(&deltas).large, &mut large, &mut room);
+    let is_told = |line: &Line| deltas.iter().any(|delta| delta.owner == line.id);
     let left = lacks.into_iter().filter(|line| !is_told(line)).collect();
-    (News { deltas: packed.deltas, large }, left)
+    (News { deltas, large }, left)
 }
 
 /// The owners of whom one lacks something that shows this to be all there is in `window`, and who is at `lines`: as the
@@ -410,8 +468,8 @@ mod tests {
                 let syn = syn(&theirs, Signs::default(), kind, 1_200);
                 let (sender, rng) = (theirs.line(theirs.me()), &mut Rng::new(9));
                 let responder = if differ == 0 { &theirs } else { &ours };
-                let answer =
-                    ack(responder, &sender, &syn, Signs::default(), rng, Moment::default(), (1_200, 1_200));
+                let room = Room { ack: 1_200, datagram: 1_200, before: 0 };
+                let answer = ack(responder, &sender, &syn, Signs::default(), rng, Moment::default(), room);
                 assert_eq!(answer.ack.deltas.len(), differ);
                 let most = 5 + 12 * differ;
                 let touched = touched();

@@ -8,8 +8,8 @@ use super::Gossiper;
 use super::hear::Brought;
 use crate::bounds;
 use crate::config::Mode;
-use crate::digest::{self, Answer};
-use crate::message::{Ack, Body, Line, Message, News, Push, Refusal, Sender, Syn};
+use crate::digest::{self, Answer, Room};
+use crate::message::{Ack, Body, Line, Message, Push, Refusal, Sender, Syn};
 use crate::name::NodeId;
 use crate::peer::{Peer, Rejected};
 use crate::summary::Summary;
@@ -191,12 +191,15 @@ impl Gossiper {
         // The sender may have to be asked in turn, and both together must not exceed the allowance.
         let asks = syn.is_pull || is_alone;
         let room = datagram.min(if asks { allowed - allowed / 3 } else { allowed });
-        let sizes = (room, datagram);
-        let Answer { mut ack, is_behind, is_cut } =
+        let before = if allowed == usize::MAX { self.clock.parts } else { 0 };
+        let sizes = Room { ack: room, datagram, before };
+        let Answer { before, mut ack, is_behind, is_cut } =
             digest::ack(&self.cluster, &line, syn, signs, &mut self.rng, now.moment, sizes);
         if (is_cut || !ack.large.is_empty()) && room < datagram {
             ack.cookie = Some(self.proofs.cookie(from, now.moment));
         }
+        self.clock.parts -= before.len();
+        before.into_iter().for_each(|news| self.transmit(from, exchange, Body::Ack2(news)));
         self.transmit(from, exchange, Body::Ack(ack));
         let is_new = self.cluster.line(sender.id).generation < sender.head.generation;
         let pulls = syn.is_pull && (is_new || self.config.mode == Mode::Push);
@@ -297,7 +300,7 @@ impl Gossiper {
             self.sketched = 0;
         }
         if self.config.mode == Mode::PushPull {
-            self.end_exchange(now, from, number, ack.lines.clone());
+            self.end_exchange(now, from, number, &ack.lines);
         }
         if ack.has_much {
             self.expect_much(now);
@@ -315,21 +318,12 @@ impl Gossiper {
         Ok(())
     }
 
-    /// Tells what the responder lacks, which is at `lines`: in as many more datagrams as exchanges could be repeated, for
-    /// those would name it all again.
-    fn end_exchange(&mut self, now: Time, to: SocketAddr, number: u32, mut lines: Vec<Line>) {
-        loop {
-            let (news, left) = digest::ack2(&self.cluster, &lines, now.moment, self.config.datagram);
-            if news == News::default() {
-                return;
-            }
-            self.transmit(to, number, Body::Ack2(news));
-            if left.is_empty() || self.clock.repeats == 0 {
-                return;
-            }
-            self.clock.repeats -= 1;
-            lines = left;
-        }
+    /// Tells what the responder lacks, which is at `lines`.
+    fn end_exchange(&mut self, now: Time, to: SocketAddr, number: u32, lines: &[Line]) {
+        let more = if self.proofs.is_proved(to, now.moment) { self.clock.parts } else { 0 };
+        let all = digest::ack2s(&self.cluster, lines, now.moment, self.config.datagram, 1 + more);
+        self.clock.parts -= all.len().saturating_sub(1);
+        all.into_iter().for_each(|news| self.transmit(to, number, Body::Ack2(news)));
     }
 
     fn receive_refusal(

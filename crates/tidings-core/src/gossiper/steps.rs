@@ -59,6 +59,7 @@ impl Gossiper {
         self.cluster.begin_round();
         self.reckon_supply();
         (self.clock.retries, self.clock.repeats, self.clock.repairs) = (RETRIES, REPEATS, REPAIRS);
+        self.clock.parts = PARTS;
         self.forget_evidence(now);
         self.exchanges.forget(now.moment, 10 * self.config.interval.max(Duration::from_millis(100)));
         self.answer_claims(now);
@@ -338,3 +339,5 @@ impl Gossiper {
 
 /// So many cells tell of ten changed owners, most of the time: each is a line of one node and a line of the other.
 const FEW_CELLS: usize = 40;
+/// How many datagrams a node sends in a round of what the one that ends or answers an exchange does not hold.
+const PARTS: usize = 8;

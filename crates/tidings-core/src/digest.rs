@@ -1,22 +1,18 @@
 //! What the messages of an exchange say: the digest in a SYN, the answer in an ACK, the rest in an ACK2, each filled
 //! to the size of a datagram and no further.
 
+mod compare;
 mod pack;
 
-use std::cmp::Ordering;
-use std::collections::BTreeSet;
-
 use crate::cluster::Cluster;
-use crate::delta::Delta;
 use crate::message::{Ack, Beats, Cell, Cookie, Evidence, HeadLine, Line, News, Push, Syn, Window};
 use crate::name::NodeId;
-use crate::recent::{self, Item};
 use crate::rng::Rng;
-use crate::sketch::{Difference, Sketch};
-use crate::summary::Summary;
+use crate::sketch::Sketch;
 use crate::time::Moment;
-use crate::version::Version;
 use crate::wire::size;
+use compare::{Found, Named, examine, young_news};
+pub(crate) use compare::{lacks, unexplained, unlisted};
 use pack::{MUCH, Packed, Queue, Share, take_lines};
 
 /// What is told of nodes' lives, whatever else an exchange is about.
@@ -53,26 +49,27 @@ pub(crate) fn syn(cluster: &Cluster, signs: Signs, kind: SynKind, datagram: usiz
     let of_cookie = if cookie.is_some() { size::COOKIE } else { 0 };
     let mut room = datagram.saturating_sub(size::GREETING + size::LIST + of_cookie);
     let Signs { heads, evidence, .. } = fitting(signs, &mut room);
-    let share = match depth {
-        Depth::Recent => room,
-        Depth::Sketch(_) | Depth::Window(_) => room / 2,
-    };
-    let mut lines = Vec::new();
-    let mut spent = 0;
+    let (mut lines, mut sketch, mut window) = (Vec::new(), Vec::new(), None);
+    let mut share = room;
+    match depth {
+        Depth::Recent => {}
+        // Where it can be read, nothing else is needed.
+        Depth::Sketch(most) => {
+            sketch = self::sketch(cluster, most, room);
+            share = share.saturating_sub(size::LIST + sketch.iter().map(size::cell).sum::<usize>());
+        }
+        Depth::Window(_) => share = room / 2,
+    }
     for item in cluster.recent().newest_first().filter(|item| item.id != cluster.me()) {
         let line = cluster.line(item.id);
-        spent += size::line(&line);
-        if spent > share {
-            break;
-        }
-        lines.push(line);
+        let Some(left) = share.checked_sub(size::line(&line)) else { break };
+        share = left;
         room -= size::line(&line);
+        lines.push(line);
     }
-    let (sketch, window) = match depth {
-        Depth::Recent => (Vec::new(), None),
-        Depth::Sketch(most) => (sketch(cluster, most, room), None),
-        Depth::Window(first) => (Vec::new(), window(cluster, first, room)),
-    };
+    if let Depth::Window(first) = depth {
+        window = self::window(cluster, first, room);
+    }
     Syn { is_pull, summary: cluster.summary(), heads, evidence, lines, sketch, window, cookie }
 }
 
@@ -103,7 +100,7 @@ pub(crate) fn push(
     let of_window = room.min(size::WINDOW + PUSHED_LINES * size::LONGEST_LINE);
     let window = self::window(cluster, window, of_window);
     room -= of_window;
-    let news = young_news(cluster, &BTreeSet::new());
+    let news = young_news(cluster, &Named::new());
     let mut queue = Queue::new(cluster, &news, now, (room, datagram));
     let Packed { deltas, spent } = queue.fill(room, Share::Half);
     let rest = queue.rest(&deltas);
@@ -176,13 +173,14 @@ pub(crate) fn ack(
     }
     let all =
         room.saturating_sub(size::GREETING + 4 * size::LIST + size::VARINT + size::SECTION + size::COOKIE);
-    let Found { mut wants, lacks } = examine(cluster, sender, syn, rng);
+    let Found { mut wants, lacks, is_certain } = examine(cluster, sender, syn, rng);
     let is_behind = !wants.is_empty();
     if syn.is_pull {
         wants.clear();
     }
     let reserved = wants.iter().map(size::line).sum::<usize>().min(all / 3);
     let mut queue = Queue::new(cluster, &lacks, now, (all - reserved, datagram));
+    let before = if is_certain { before } else { 0 };
     let before = fill_before(&mut queue, before, all - reserved, datagram);
     let mut packed = queue.fill(all - reserved, Share::Half);
     if packed.deltas.is_empty() {
@@ -270,131 +268,6 @@ pub(crate) fn news(
     let is_told = |line: &Line| deltas.iter().any(|delta| delta.owner == line.id);
     let left = lacks.into_iter().filter(|line| !is_told(line)).collect();
     (News { deltas, large }, left)
-}
-
-/// The owners of whom one lacks something that shows this to be all there is in `window`, and who is at `lines`: as the
-/// asker has them, in the order in which to tell them.
-pub(crate) fn lacks(cluster: &Cluster, lines: &[Line], window: Option<&Window>, rng: &mut Rng) -> Vec<Line> {
-    let (mut wants, mut lacks, mut far) = (Vec::new(), Vec::new(), Vec::new());
-    let mut named = BTreeSet::new();
-    for theirs in lines {
-        if named.insert(theirs.id) {
-            sort_out(cluster, theirs, &mut wants, &mut lacks);
-        }
-    }
-    if let Some(window) = window {
-        examine_window(cluster, window, &mut named, &mut wants, &mut far);
-    }
-    rng.shuffle(&mut far);
-    lacks.append(&mut far);
-    lacks
-}
-
-/// Whether this node and the sender of `ack` still differ once all that the ACK names is settled.
-pub(crate) fn is_unexplained(cluster: &Cluster, sender: &Line, ack: &Ack) -> bool {
-    let of_delta = |delta: &Delta| Line { id: delta.owner, generation: delta.generation, max: delta.max };
-    let mut named = BTreeSet::new();
-    let mut left = cluster.summary().minus(ack.summary);
-    let lines = ack.lines.iter().chain(&ack.large).copied().chain(ack.deltas.iter().map(of_delta));
-    for theirs in std::iter::once(*sender).chain(lines) {
-        if named.insert(theirs.id) {
-            left = left.minus(summand(&cluster.line(theirs.id))).plus(summand(&theirs));
-        }
-    }
-    left != Summary::default()
-}
-
-fn summand(line: &Line) -> Summary {
-    Summary::of_line(line).unwrap_or_default()
-}
-
-/// What an exchange found: the lines of owners that are wanted here, and the lines of the peer where it lacks
-/// something, in the order in which to settle them.
-struct Found {
-    wants: Vec<Line>,
-    lacks: Vec<Line>,
-}
-
-fn examine(cluster: &Cluster, sender: &Line, syn: &Syn, rng: &mut Rng) -> Found {
-    let (mut wants, mut lacks, mut far) = (Vec::new(), Vec::new(), Vec::new());
-    let mut named = BTreeSet::new();
-    for theirs in std::iter::once(sender).chain(&syn.lines) {
-        if named.insert(theirs.id) {
-            sort_out(cluster, theirs, &mut wants, &mut lacks);
-        }
-    }
-    if let Some(sketch) = cluster.sketch().filter(|_| !syn.sketch.is_empty()) {
-        examine_sketch(cluster, &sketch.difference(&syn.sketch), &mut named, &mut wants, &mut far);
-    }
-    if let Some(window) = &syn.window {
-        examine_window(cluster, window, &mut named, &mut wants, &mut far);
-    }
-    lacks.extend(young_news(cluster, &named));
-    rng.shuffle(&mut far);
-    lacks.append(&mut far);
-    Found { wants, lacks }
-}
-
-/// Sorts out what is between the bounds of `window` and was not `named` before: whom it leaves out, its sender lacks.
-fn examine_window(
-    cluster: &Cluster,
-    window: &Window,
-    named: &mut BTreeSet<NodeId>,
-    wants: &mut Vec<Line>,
-    lacks: &mut Vec<Line>,
-) {
-    for theirs in &window.lines {
-        if named.insert(theirs.id) {
-            sort_out(cluster, theirs, wants, lacks);
-        }
-    }
-    for &id in cluster.endpoints().between(window.first..=window.last) {
-        if named.insert(id) {
-            lacks.push(Line::unknown(id));
-        }
-    }
-}
-
-/// Sorts out what a sketch tells of owners that were not `named` before: whom it shows to be held here alone, its sender
-/// does not know.
-fn examine_sketch(
-    cluster: &Cluster,
-    difference: &Difference,
-    named: &mut BTreeSet<NodeId>,
-    wants: &mut Vec<Line>,
-    lacks: &mut Vec<Line>,
-) {
-    for theirs in &difference.theirs {
-        if named.insert(theirs.id) {
-            sort_out(cluster, theirs, wants, lacks);
-        }
-    }
-    for ours in &difference.ours {
-        if difference.is_whole && named.insert(ours.id) {
-            lacks.push(Line::unknown(ours.id));
-        }
-    }
-}
-
-fn sort_out(cluster: &Cluster, theirs: &Line, wants: &mut Vec<Line>, lacks: &mut Vec<Line>) {
-    match cluster.compare(theirs) {
-        Ordering::Less => wants.push(cluster.line(theirs.id)),
-        Ordering::Greater => lacks.push(*theirs),
-        Ordering::Equal => {}
-    }
-}
-
-/// The runs that began here a short while ago, of owners that the peer has not `named`: whoever has them already
-/// would have listed them, so the peer most likely stands where the run began.
-fn young_news(cluster: &Cluster, named: &BTreeSet<NodeId>) -> Vec<Line> {
-    let young = recent::young_for(cluster.endpoints().len());
-    let news = cluster.recent().newest_first().take_while(|item| item.round + young > cluster.round());
-    let before = |item: &Item| match item.since {
-        Version(0) => Line::unknown(item.id),
-        since => Line { max: since, ..cluster.line(item.id) },
-    };
-    let unnamed = news.filter(|item| !named.contains(&item.id));
-    unnamed.map(before).filter(|line| cluster.compare(line) == Ordering::Greater).collect()
 }
 
 /// As much of `signs` as there is room for: evidence before heads.

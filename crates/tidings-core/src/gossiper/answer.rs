@@ -9,6 +9,7 @@ use super::hear::Brought;
 use crate::bounds;
 use crate::config::Mode;
 use crate::digest::{self, Answer, Room};
+use crate::exchange::Exchange;
 use crate::message::{Ack, Body, Line, Message, Push, Refusal, Sender, Syn};
 use crate::name::NodeId;
 use crate::peer::{Peer, Rejected};
@@ -290,17 +291,14 @@ impl Gossiper {
         }
         self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);
-        let equal = self.compare_summaries(sender.id, ack.summary);
-        // Equal to what we were when we asked is as good: what changed since is young, and listed next time.
-        self.wide = !equal
-            && ack.summary != exchange.summary
-            && digest::is_unexplained(&self.cluster, &line_of(sender), &ack);
+        let unlisted = self.explain(&exchange, &line_of(sender), &ack);
         self.is_settled |= !self.wide;
         if !self.wide {
             self.sketched = 0;
         }
         if self.config.mode == Mode::PushPull {
-            self.end_exchange(now, from, number, &ack.lines);
+            let lines = [ack.lines.as_slice(), &unlisted].concat();
+            self.end_exchange(now, from, number, &lines);
         }
         if ack.has_much {
             self.expect_much(now);
@@ -316,6 +314,24 @@ impl Gossiper {
             self.ask(now, exchange.to, exchange.with, ack.cookie, self.config.datagram);
         }
         Ok(())
+    }
+
+    /// Finds out whether both hold the same once all that `ack` names is settled, or else this node has to go deeper. Returns
+    /// where the responder is with what it lacks besides, if that is what the SYN had no room for.
+    fn explain(&mut self, exchange: &Exchange, sender: &Line, ack: &Ack) -> Vec<Line> {
+        let equal = self.compare_summaries(sender.id, ack.summary);
+        // Equal to what we were when we asked is as good: what changed since is young, and listed next time.
+        if equal || ack.summary == exchange.summary {
+            self.wide = false;
+            return Vec::new();
+        }
+        let unexplained = digest::unexplained(&self.cluster, sender, ack);
+        let tells = unexplained != Summary::default() && self.config.mode == Mode::PushPull;
+        let listed = exchange.listed.filter(|_| tells);
+        let unlisted = listed.map(|listed| digest::unlisted(&self.cluster, listed, unexplained));
+        let unlisted = unlisted.unwrap_or_default();
+        self.wide = unexplained != Summary::default() && unlisted.is_empty();
+        unlisted
     }
 
     /// Tells what the responder lacks, which is at `lines`.

@@ -185,8 +185,8 @@ impl Gossiper {
         let fails = Some(now.moment + self.patience_for_an_answer());
         let generation = self.cluster.own().generation();
         let expected = with.filter(|&id| self.is_tried(id));
-        let exchange =
-            Exchange { to, with: expected, sent: now.moment, fails, generation, summary: syn.summary };
+        let (summary, listed) = (syn.summary, syn.lines.last().map(|line| line.id));
+        let exchange = Exchange { to, with: expected, sent: now.moment, fails, generation, summary, listed };
         let number = self.exchanges.begin(&mut self.rng, exchange);
         self.transmit(to, number, Body::Syn(syn));
     }

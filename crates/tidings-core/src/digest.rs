@@ -1,23 +1,19 @@
 //! What the messages of an exchange say: the digest in a SYN, the answer in an ACK, the rest in an ACK2, each filled
 //! to the size of a datagram and no further.
 
+mod compare;
 mod pack;
 
-use std::cmp::Ordering;
-use std::collections::BTreeSet;
-
 use crate::cluster::Cluster;
-use crate::delta::Delta;
 use crate::message::{Ack, Beats, Cell, Cookie, Evidence, HeadLine, Line, News, Push, Share, Syn, Window};
 use crate::name::NodeId;
-use crate::recent::{self, Item};
 use crate::rng::Rng;
-use crate::sketch::{Difference, Sketch};
-use crate::summary::Summary;
+use crate::sketch::Sketch;
 use crate::time::Moment;
-use crate::version::Version;
 use crate::wire::size;
-use pack::{MUCH, pack, take_lines};
+use compare::{Found, Named, examine, young_news};
+pub(crate) use compare::{lacks, unexplained, unlisted};
+use pack::{MUCH, Packed, Portion, Queue, Rest, take_lines};
 
 /// What is told of nodes' lives, whatever else an exchange is about.
 #[derive(Debug, Default)]
@@ -55,26 +51,27 @@ pub(crate) fn syn(cluster: &Cluster, signs: Signs, kind: SynKind, datagram: usiz
     let of_cookie = if cookie.is_some() { size::COOKIE } else { 0 };
     let mut room = datagram.saturating_sub(size::GREETING + size::LIST + of_cookie);
     let Signs { heads, evidence, share, .. } = fitting(signs, &mut room);
-    let most = match depth {
-        Depth::Recent => room,
-        Depth::Sketch(_) | Depth::Window(_) => room / 2,
-    };
-    let mut lines = Vec::new();
-    let mut spent = 0;
+    let (mut lines, mut sketch, mut window) = (Vec::new(), Vec::new(), None);
+    let mut list = room;
+    match depth {
+        Depth::Recent => {}
+        // Where it can be read, nothing else is needed.
+        Depth::Sketch(most) => {
+            sketch = self::sketch(cluster, most, room);
+            list = list.saturating_sub(size::LIST + sketch.iter().map(size::cell).sum::<usize>());
+        }
+        Depth::Window(_) => list = room / 2,
+    }
     for item in cluster.recent().newest_first().filter(|item| item.id != cluster.me()) {
         let line = cluster.line(item.id);
-        spent += size::line(&line);
-        if spent > most {
-            break;
-        }
-        lines.push(line);
+        let Some(left) = list.checked_sub(size::line(&line)) else { break };
+        list = left;
         room -= size::line(&line);
+        lines.push(line);
     }
-    let (sketch, window) = match depth {
-        Depth::Recent => (Vec::new(), None),
-        Depth::Sketch(most) => (sketch(cluster, most, room), None),
-        Depth::Window(first) => (Vec::new(), window(cluster, first, room)),
-    };
+    if let Depth::Window(first) = depth {
+        window = self::window(cluster, first, room);
+    }
     Syn { is_pull, summary: cluster.summary(), heads, evidence, lines, sketch, window, cookie, share }
 }
 
@@ -105,13 +102,15 @@ pub(crate) fn push(
     let of_window = room.min(size::WINDOW + PUSHED_LINES * size::LONGEST_LINE);
     let window = self::window(cluster, window, of_window);
     room -= of_window;
-    let news = young_news(cluster, &BTreeSet::new());
-    let packed = pack(cluster, &news, now, room, datagram);
-    room -= packed.spent;
+    let news = young_news(cluster, &Named::new());
+    let mut queue = Queue::new(cluster, &news, now, (room, datagram));
+    let Packed { deltas, spent } = queue.fill(room, Portion::Half);
+    let rest = queue.rest(&deltas);
+    room -= spent;
     let (mut lines, mut large) = (Vec::new(), Vec::new());
-    take_lines(&packed.large, &mut large, &mut room);
-    take_lines(&packed.unsent, &mut lines, &mut room);
-    Push { summary: cluster.summary(), heads, evidence, lines, window, deltas: packed.deltas, large }
+    take_lines(&rest.large, &mut large, &mut room);
+    take_lines(&rest.unsent, &mut lines, &mut room);
+    Push { summary: cluster.summary(), heads, evidence, lines, window, deltas, large }
 }
 
 /// All owners from `first` on that fit in `room`, and the bounds between which these are all.
@@ -130,8 +129,21 @@ pub(crate) fn window(cluster: &Cluster, first: NodeId, room: usize) -> Option<Wi
     Some(Window { first, last: NodeId(u64::MAX), lines })
 }
 
+/// How much an answer may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// The bytes of the ACK.
+    pub ack: usize,
+    /// The bytes of a datagram.
+    pub datagram: usize,
+    /// How many datagrams of news may go before the ACK.
+    pub before: usize,
+}
+
 /// An answer, and what it is about.
 pub(crate) struct Answer {
+    /// What goes before the ACK, so that what the ACK says of what is left is so when it comes.
+    pub before: Vec<News>,
     pub ack: Ack,
     /// Whether the SYN shows this node to lack something.
     pub is_behind: bool,
@@ -142,7 +154,7 @@ pub(crate) struct Answer {
     pub is_late: bool,
 }
 
-/// The answer to `syn` of a node that says `sender` of itself, in at most `room` bytes of a datagram of `datagram`.
+/// The answer to `syn` of a node that says `sender` of itself.
 pub(crate) fn ack(
     cluster: &Cluster,
     sender: &Line,
@@ -150,8 +162,9 @@ pub(crate) fn ack(
     signs: Signs,
     rng: &mut Rng,
     now: Moment,
-    (room, datagram): (usize, usize),
+    room: Room,
 ) -> Answer {
+    let Room { ack: room, datagram, before } = room;
     let room = if flaw!(Oversized) { room.saturating_add(400) } else { room };
     let summary = cluster.summary();
     let (large, has_much, cookie) = (Vec::new(), false, None);
@@ -161,47 +174,94 @@ pub(crate) fn ack(
         let Signs { heads, evidence, beats, share } = fitting(signs, &mut room);
         let beats = beats.filter(|beats| size::beats(beats) <= room);
         let ack = Ack { summary, heads, beats, evidence, lines, deltas, large, has_much, cookie, share };
-        return Answer { ack, is_behind: false, is_cut: false, is_late: false };
+        return Answer { before: Vec::new(), ack, is_behind: false, is_cut: false, is_late: false };
     }
     let of_share = size::share(signs.share.as_ref());
     let all = room.saturating_sub(
         size::GREETING + 4 * size::LIST + size::VARINT + size::SECTION + size::COOKIE + of_share,
     );
-    let Found { mut wants, lacks, named } = examine(cluster, sender, syn, rng);
+    let Found { mut wants, lacks, is_certain, named } = examine(cluster, sender, syn, rng);
     let is_behind = !wants.is_empty();
     if syn.is_pull {
         wants.clear();
     }
     let reserved = wants.iter().map(size::line).sum::<usize>().min(all / 3);
-    let mut packed = pack(cluster, &lacks, now, all - reserved, datagram);
+    let mut queue = Queue::new(cluster, &lacks, now, (all - reserved, datagram));
+    let before = if is_certain { before } else { 0 };
+    let before = fill_before(&mut queue, before, all - reserved, datagram);
+    let mut packed = queue.fill(all - reserved, Portion::Half);
     if packed.deltas.is_empty() {
         // What fills a datagram on its own must not wait for one in which nothing is wanted.
-        packed = pack(cluster, &lacks, now, all, datagram);
+        packed = queue.fill(all, Portion::Half);
     }
-    let mut room = all - packed.spent + of_share;
+    let Packed { deltas, spent } = packed;
+    let rest = queue.rest(&deltas);
+    let mut room = all - spent + of_share;
     let (mut lines, mut large) = (Vec::new(), Vec::new());
-    take_lines(&packed.large, &mut large, &mut room);
+    take_lines(&rest.large, &mut large, &mut room);
     take_lines(&wants, &mut lines, &mut room);
     let Signs { heads, evidence, share, .. } = fitting(signs, &mut room);
-    let is_cut = packed.left > 0 || lines.len() < wants.len();
-    take_lines(&packed.unsent, &mut lines, &mut room);
-    let has_much = packed.left > MUCH * datagram;
-    let is_late = has_much && packed.late.iter().any(|id| named.contains(id));
+    let is_cut = rest.left > 0 || lines.len() < wants.len();
+    take_lines(&rest.unsent, &mut lines, &mut room);
+    let has_much = rest.left > MUCH * datagram;
+    let is_late = has_much && rest.late.iter().any(|id| named.contains_key(id));
     let beats = None;
-    let deltas = packed.deltas;
     let ack = Ack { summary, heads, beats, evidence, lines, deltas, large, has_much, cookie, share };
-    Answer { ack, is_behind, is_cut, is_late }
+    Answer { before, ack, is_behind, is_cut, is_late }
 }
 
-/// What those lack who are at `lines`, in a datagram of `datagram` bytes; and where they are then, if that is not all.
-pub(crate) fn ack2(cluster: &Cluster, lines: &[Line], now: Moment, datagram: usize) -> (News, Vec<Line>) {
-    let room = datagram.saturating_sub(size::GREETING + 2 * size::LIST);
-    let (news, mut left) = news(cluster, lines, now, (room, datagram));
-    left.retain(|line| !news.large.iter().any(|large| large.id == line.id));
-    let told = |delta: &Delta| Line { id: delta.owner, generation: delta.generation, max: delta.through };
-    let cut = news.deltas.iter().filter(|delta| delta.through < delta.max).map(told);
-    left.extend(cut.filter(|line| !news.large.iter().any(|large| large.id == line.id)));
-    (news, left)
+/// What goes before an ACK that has `room` for deltas, in `most` datagrams at the most.
+fn fill_before(queue: &mut Queue<'_>, most: usize, room: usize, datagram: usize) -> Vec<News> {
+    let mut before = Vec::new();
+    while before.len() < most && queue.exceeds(room) {
+        let Packed { deltas, .. } = queue.fill(room_of_ack2(datagram), Portion::All);
+        if deltas.is_empty() {
+            break;
+        }
+        before.push(News { deltas, ..News::default() });
+    }
+    before
+}
+
+fn room_of_ack2(datagram: usize) -> usize {
+    datagram.saturating_sub(size::GREETING + 2 * size::LIST)
+}
+
+/// What those lack who are at `lines`, in at most so many datagrams of `datagram` bytes; and whether something is left, of an
+/// owner in a life that they know.
+pub(crate) fn ack2s(
+    cluster: &Cluster,
+    lines: &[Line],
+    now: Moment,
+    datagram: usize,
+    most: usize,
+) -> (Vec<News>, bool) {
+    let room = room_of_ack2(datagram);
+    let mut queue = Queue::new(cluster, &behind(cluster, lines), now, (room, datagram));
+    let (mut all, mut left) = (Vec::new(), room);
+    while all.len() < most {
+        let portion = if all.len() + 1 < most { Portion::All } else { Portion::Half };
+        let Packed { deltas, spent } = queue.fill(room, portion);
+        if deltas.is_empty() {
+            break;
+        }
+        left = room - spent;
+        all.push(News { deltas, ..News::default() });
+    }
+    let Rest { large, left: more, late, .. } = queue.rest(&[]);
+    if all.is_empty() && !large.is_empty() {
+        all.push(News::default());
+    }
+    if let Some(last) = all.last_mut() {
+        last.has_much = more > 0;
+        take_lines(&large, &mut last.large, &mut left);
+    }
+    (all, !late.is_empty())
+}
+
+/// Those of whom more is known here than at `lines`.
+fn behind(cluster: &Cluster, lines: &[Line]) -> Vec<Line> {
+    lines.iter().filter(|line| cluster.compare(line).is_gt()).copied().collect()
 }
 
 /// What those lack who are at `lines`, in at most `room` bytes of a datagram of `datagram`; and the lines of which nothing
@@ -212,142 +272,14 @@ pub(crate) fn news(
     now: Moment,
     (room, datagram): (usize, usize),
 ) -> (News, Vec<Line>) {
-    let behind = |line: &&Line| cluster.compare(line) == Ordering::Greater;
-    let lacks: Vec<Line> = lines.iter().filter(behind).copied().collect();
-    let packed = pack(cluster, &lacks, now, room, datagram);
-    let mut room = room - packed.spent;
-    let mut large = Vec::new();
-    take_lines(&packed.large, &mut large, &mut room);
-    let is_told = |line: &Line| packed.deltas.iter().any(|delta| delta.owner == line.id);
+    let lacks = behind(cluster, lines);
+    let mut queue = Queue::new(cluster, &lacks, now, (room, datagram));
+    let Packed { deltas, spent } = queue.fill(room, Portion::Half);
+    let (mut large, mut room) = (Vec::new(), room - spent);
+    take_lines(&queue.rest(&deltas).large, &mut large, &mut room);
+    let is_told = |line: &Line| deltas.iter().any(|delta| delta.owner == line.id);
     let left = lacks.into_iter().filter(|line| !is_told(line)).collect();
-    (News { deltas: packed.deltas, large, has_much: false }, left)
-}
-
-/// The owners of whom one lacks something that shows this to be all there is in `window`, and who is at `lines`: as the
-/// asker has them, in the order in which to tell them.
-pub(crate) fn lacks(cluster: &Cluster, lines: &[Line], window: Option<&Window>, rng: &mut Rng) -> Vec<Line> {
-    let (mut wants, mut lacks, mut far) = (Vec::new(), Vec::new(), Vec::new());
-    let mut named = BTreeSet::new();
-    for theirs in lines {
-        if named.insert(theirs.id) {
-            sort_out(cluster, theirs, &mut wants, &mut lacks);
-        }
-    }
-    if let Some(window) = window {
-        examine_window(cluster, window, &mut named, &mut wants, &mut far);
-    }
-    rng.shuffle(&mut far);
-    lacks.append(&mut far);
-    lacks
-}
-
-/// Whether this node and the sender of `ack` still differ once all that the ACK names is settled.
-pub(crate) fn is_unexplained(cluster: &Cluster, sender: &Line, ack: &Ack) -> bool {
-    let of_delta = |delta: &Delta| Line { id: delta.owner, generation: delta.generation, max: delta.max };
-    let mut named = BTreeSet::new();
-    let mut left = cluster.summary().minus(ack.summary);
-    let lines = ack.lines.iter().chain(&ack.large).copied().chain(ack.deltas.iter().map(of_delta));
-    for theirs in std::iter::once(*sender).chain(lines) {
-        if named.insert(theirs.id) {
-            left = left.minus(summand(&cluster.line(theirs.id))).plus(summand(&theirs));
-        }
-    }
-    left != Summary::default()
-}
-
-fn summand(line: &Line) -> Summary {
-    Summary::of_line(line).unwrap_or_default()
-}
-
-/// What an exchange found: the lines of owners that are wanted here, and the lines of the peer where it lacks
-/// something, in the order in which to settle them.
-struct Found {
-    wants: Vec<Line>,
-    lacks: Vec<Line>,
-    /// The owners that the peer named.
-    named: BTreeSet<NodeId>,
-}
-
-fn examine(cluster: &Cluster, sender: &Line, syn: &Syn, rng: &mut Rng) -> Found {
-    let (mut wants, mut lacks, mut far) = (Vec::new(), Vec::new(), Vec::new());
-    let mut named = BTreeSet::new();
-    for theirs in std::iter::once(sender).chain(&syn.lines) {
-        if named.insert(theirs.id) {
-            sort_out(cluster, theirs, &mut wants, &mut lacks);
-        }
-    }
-    if let Some(sketch) = cluster.sketch().filter(|_| !syn.sketch.is_empty()) {
-        examine_sketch(cluster, &sketch.difference(&syn.sketch), &mut named, &mut wants, &mut far);
-    }
-    if let Some(window) = &syn.window {
-        examine_window(cluster, window, &mut named, &mut wants, &mut far);
-    }
-    lacks.extend(young_news(cluster, &named));
-    rng.shuffle(&mut far);
-    lacks.append(&mut far);
-    Found { wants, lacks, named }
-}
-
-/// Sorts out what is between the bounds of `window` and was not `named` before: whom it leaves out, its sender lacks.
-fn examine_window(
-    cluster: &Cluster,
-    window: &Window,
-    named: &mut BTreeSet<NodeId>,
-    wants: &mut Vec<Line>,
-    lacks: &mut Vec<Line>,
-) {
-    for theirs in &window.lines {
-        if named.insert(theirs.id) {
-            sort_out(cluster, theirs, wants, lacks);
-        }
-    }
-    for &id in cluster.endpoints().between(window.first..=window.last) {
-        if named.insert(id) {
-            lacks.push(Line::unknown(id));
-        }
-    }
-}
-
-/// Sorts out what a sketch tells of owners that were not `named` before: whom it shows to be held here alone, its sender
-/// does not know.
-fn examine_sketch(
-    cluster: &Cluster,
-    difference: &Difference,
-    named: &mut BTreeSet<NodeId>,
-    wants: &mut Vec<Line>,
-    lacks: &mut Vec<Line>,
-) {
-    for theirs in &difference.theirs {
-        if named.insert(theirs.id) {
-            sort_out(cluster, theirs, wants, lacks);
-        }
-    }
-    for ours in &difference.ours {
-        if difference.is_whole && named.insert(ours.id) {
-            lacks.push(Line::unknown(ours.id));
-        }
-    }
-}
-
-fn sort_out(cluster: &Cluster, theirs: &Line, wants: &mut Vec<Line>, lacks: &mut Vec<Line>) {
-    match cluster.compare(theirs) {
-        Ordering::Less => wants.push(cluster.line(theirs.id)),
-        Ordering::Greater => lacks.push(*theirs),
-        Ordering::Equal => {}
-    }
-}
-
-/// The runs that began here a short while ago, of owners that the peer has not `named`: whoever has them already
-/// would have listed them, so the peer most likely stands where the run began.
-fn young_news(cluster: &Cluster, named: &BTreeSet<NodeId>) -> Vec<Line> {
-    let young = recent::young_for(cluster.endpoints().len());
-    let news = cluster.recent().newest_first().take_while(|item| item.round + young > cluster.round());
-    let before = |item: &Item| match item.since {
-        Version(0) => Line::unknown(item.id),
-        since => Line { max: since, ..cluster.line(item.id) },
-    };
-    let unnamed = news.filter(|item| !named.contains(&item.id));
-    unnamed.map(before).filter(|line| cluster.compare(line) == Ordering::Greater).collect()
+    (News { deltas, large, has_much: false }, left)
 }
 
 /// As much of `signs` as there is room for: the share, then evidence, then heads.
@@ -424,8 +356,8 @@ mod tests {
                 let syn = syn(&theirs, Signs::default(), kind, 1_200);
                 let (sender, rng) = (theirs.line(theirs.me()), &mut Rng::new(9));
                 let responder = if differ == 0 { &theirs } else { &ours };
-                let answer =
-                    ack(responder, &sender, &syn, Signs::default(), rng, Moment::default(), (1_200, 1_200));
+                let room = Room { ack: 1_200, datagram: 1_200, before: 0 };
+                let answer = ack(responder, &sender, &syn, Signs::default(), rng, Moment::default(), room);
                 assert_eq!(answer.ack.deltas.len(), differ);
                 let most = 5 + 12 * differ;
                 let touched = touched();

@@ -30,6 +30,8 @@ pub(crate) struct Exchange {
     pub generation: Generation,
     /// The summary that it told.
     pub summary: Summary,
+    /// The last owner that it listed of those that changed lately.
+    pub listed: Option<NodeId>,
 }
 
 impl Exchanges {

@@ -118,6 +118,8 @@ struct Clock {
     /// has more to bring may be repeated at once.
     retries: u32,
     repeats: u32,
+    /// How many more datagrams may be sent in this round of what one of an exchange does not hold.
+    parts: usize,
     /// How many more gaps may be repaired in this round, and how many were at all.
     repairs: u32,
     repaired: u64,
@@ -186,6 +188,7 @@ impl Gossiper {
                 supply: 256 * u32::try_from(config.fanout * config.heads).unwrap_or(u32::MAX),
                 retries: RETRIES,
                 repeats: REPEATS,
+                parts: 0,
                 repairs: REPAIRS,
                 repaired: 0,
             },

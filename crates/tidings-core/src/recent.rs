@@ -63,6 +63,12 @@ impl Recent {
         }
     }
 
+    /// The owners that changed before the last change of `id`, the one that changed last first; none if `id` did not.
+    pub(crate) fn before(&self, id: NodeId) -> impl Iterator<Item = &Item> {
+        let place = self.places.get(&id).copied().unwrap_or(0);
+        self.items.range(..place).rev().map(|(_, item)| item)
+    }
+
     /// How many owners there are.
     pub(crate) fn len(&self) -> usize {
         self.items.len()
@@ -87,6 +93,8 @@ mod tests {
         }
         let order = |recent: &Recent| recent.newest_first().map(|item| item.id.0).collect::<Vec<_>>();
         assert_eq!(order(&recent), [1, 3, 2]);
+        assert_eq!(recent.before(NodeId(3)).map(|item| item.id.0).collect::<Vec<_>>(), [2]);
+        assert_eq!(recent.before(NodeId(4)).count(), 0);
         recent.expire(1 + listed_for(100), listed_for(100));
         assert_eq!(order(&recent), [1, 3]);
     }

@@ -210,13 +210,14 @@ impl Replica {
 
     /// About how many bytes are left to tell one who is at `theirs`; the count ends a little above `enough`.
     pub(crate) fn left(&self, theirs: Option<(Generation, Version)>, enough: usize) -> usize {
-        const OWNER: usize = 64;
+        const DELTA: usize = 24;
+        const INTRODUCTION: usize = 40;
         let Some((span, _)) = self.span_for(theirs) else { return 0 };
         let after = match span {
             Span::After(version) => version,
             Span::Reset => Version(0),
         };
-        let mut sum = OWNER;
+        let mut sum = if after == Version(0) { DELTA + INTRODUCTION } else { DELTA };
         for (_, key) in self.history.range((Version(after.0.saturating_add(1)), Key::least())..) {
             if sum > enough {
                 break;

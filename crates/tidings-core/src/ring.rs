@@ -30,6 +30,7 @@ pub(crate) fn around(ids: &[NodeId], id: NodeId, serve: impl Fn(NodeId) -> bool)
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::collections::BTreeSet;
 
     use super::*;
@@ -51,6 +52,20 @@ mod tests {
         let odd = |id: NodeId| id.0 % 2 == 1;
         assert_eq!(around(&ids(8), NodeId(0), odd), [1, 7, 5, 3].map(NodeId));
         assert_eq!(around(&ids(8), NodeId(0), |_| false), []);
+    }
+
+    /// What it takes to find them is about how many they are, and not how many stand on the ring.
+    #[test]
+    fn few_are_looked_at_among_many() {
+        for (count, gap, most) in [(100_u64, 1, 10), (100_000, 1, 20), (100_000, 10, 200)] {
+            let looked_at = Cell::new(0);
+            let serve = |id: NodeId| {
+                looked_at.set(looked_at.get() + 1);
+                id.0.is_multiple_of(gap)
+            };
+            let found = around(&ids(count), NodeId(7), serve);
+            assert!(looked_at.get() <= most, "{} are looked at for {}", looked_at.get(), found.len());
+        }
     }
 
     /// Whoever of them serves, all who do are reached from one of them, in a few steps.

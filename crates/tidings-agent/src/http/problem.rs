@@ -116,10 +116,7 @@ impl From<Error> for Problem {
             Kind::Stopped
         };
         let fix = error.fix().unwrap_or_else(|| KEYS.to_owned());
-        let retry_after = match error {
-            Error::Write(WriteError::Busy { wait }) => Some(wait),
-            _ => None,
-        };
+        let retry_after = if let Error::Write(WriteError::Busy { wait }) = error { Some(wait) } else { None };
         Self { retry_after, ..Self::new(kind, error.to_string(), fix) }
     }
 }

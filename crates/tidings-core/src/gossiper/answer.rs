@@ -8,8 +8,9 @@ use super::Gossiper;
 use super::hear::Brought;
 use crate::bounds;
 use crate::config::Mode;
-use crate::digest::{self, Answer};
-use crate::message::{Ack, Body, Line, Message, News, Push, Refusal, Sender, Share, Syn};
+use crate::digest::{self, Answer, Room};
+use crate::exchange::Exchange;
+use crate::message::{Ack, Body, Line, Message, Push, Refusal, Sender, Share, Syn};
 use crate::name::NodeId;
 use crate::peer::{Peer, Rejected};
 use crate::summary::Summary;
@@ -192,13 +193,16 @@ impl Gossiper {
         // The sender may have to be asked in turn, and both together must not exceed the allowance.
         let asks = syn.is_pull || is_alone;
         let room = datagram.min(if asks { allowed - allowed / 3 } else { allowed });
-        let sizes = (room, datagram);
-        let Answer { mut ack, is_behind, is_cut, is_late } =
+        let before = if allowed == usize::MAX { self.clock.parts } else { 0 };
+        let sizes = Room { ack: room, datagram, before };
+        let Answer { before, mut ack, is_behind, is_cut, is_late } =
             digest::ack(&self.cluster, &line, syn, signs, &mut self.rng, now.moment, sizes);
         if (is_cut || !ack.large.is_empty()) && room < datagram {
             ack.cookie = Some(self.proofs.cookie(from, now.moment));
         }
         self.flow.told(sender.id, is_late);
+        self.clock.parts -= before.len();
+        before.into_iter().for_each(|news| self.transmit(from, exchange, Body::Ack2(news)));
         self.transmit(from, exchange, Body::Ack(ack));
         let is_new = self.cluster.line(sender.id).generation < sender.head.generation;
         let pulls = syn.is_pull && (is_new || self.config.mode == Mode::Push);
@@ -290,17 +294,14 @@ impl Gossiper {
         self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);
         ack.share.map(|theirs| self.share_with(theirs));
-        let equal = self.compare_summaries(sender.id, ack.summary);
-        // Equal to what we were when we asked is as good: what changed since is young, and listed next time.
-        self.wide = !equal
-            && ack.summary != exchange.summary
-            && digest::is_unexplained(&self.cluster, &line_of(sender), &ack);
+        let unlisted = self.explain(&exchange, &line_of(sender), &ack);
         self.is_settled |= !self.wide;
         if !self.wide {
             self.sketched = 0;
         }
         if self.config.mode == Mode::PushPull {
-            self.end_exchange(now, from, sender.id, number, ack.lines.clone());
+            let lines = [ack.lines.as_slice(), &unlisted].concat();
+            self.end_exchange(now, from, sender.id, number, &lines);
         }
         if ack.has_much && ack.deltas.iter().any(|delta| self.cluster.endpoint(delta.owner).is_none()) {
             self.expect_strangers(now);
@@ -318,24 +319,31 @@ impl Gossiper {
         Ok(())
     }
 
-    /// Tells what the responder lacks, which is at `lines`: in as many more datagrams as exchanges could be repeated, for
-    /// those would name it all again.
-    fn end_exchange(&mut self, now: Time, to: SocketAddr, with: NodeId, number: u32, mut lines: Vec<Line>) {
-        loop {
-            let (news, left) = digest::ack2(&self.cluster, &lines, now.moment, self.config.datagram);
-            let is_all = news == News::default();
-            let is_last = left.is_empty() || self.clock.repeats == 0;
-            if !is_all {
-                let has_much = is_last && !left.is_empty();
-                self.transmit(to, number, Body::Ack2(News { has_much, ..news }));
-            }
-            if is_all || is_last {
-                let is_late = |line: &Line| self.cluster.line(line.id).generation == line.generation;
-                return self.flow.told(with, left.iter().any(is_late));
-            }
-            self.clock.repeats -= 1;
-            lines = left;
+    /// Finds out whether both hold the same once all that `ack` names is settled, or else this node has to go deeper. Returns
+    /// where the responder is with what it lacks besides, if that is what the SYN had no room for.
+    fn explain(&mut self, exchange: &Exchange, sender: &Line, ack: &Ack) -> Vec<Line> {
+        let equal = self.compare_summaries(sender.id, ack.summary);
+        // Equal to what we were when we asked is as good: what changed since is young, and listed next time.
+        if equal || ack.summary == exchange.summary {
+            self.wide = false;
+            return Vec::new();
         }
+        let unexplained = digest::unexplained(&self.cluster, sender, ack);
+        let tells = unexplained != Summary::default() && self.config.mode == Mode::PushPull;
+        let listed = exchange.listed.filter(|_| tells);
+        let unlisted = listed.map(|listed| digest::unlisted(&self.cluster, listed, unexplained));
+        let unlisted = unlisted.unwrap_or_default();
+        self.wide = unexplained != Summary::default() && unlisted.is_empty();
+        unlisted
+    }
+
+    /// Tells what the responder lacks, which is at `lines`.
+    fn end_exchange(&mut self, now: Time, to: SocketAddr, with: NodeId, number: u32, lines: &[Line]) {
+        let more = if self.proofs.is_proved(to, now.moment) { self.clock.parts } else { 0 };
+        let (all, is_late) = digest::ack2s(&self.cluster, lines, now.moment, self.config.datagram, 1 + more);
+        self.flow.told(with, is_late);
+        self.clock.parts -= all.len().saturating_sub(1);
+        all.into_iter().for_each(|news| self.transmit(to, number, Body::Ack2(news)));
     }
 
     /// Shares what may be written with one whose share is `theirs`. Returns this node's own, as it was before.

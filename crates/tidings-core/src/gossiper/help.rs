@@ -8,6 +8,7 @@ use crate::evidence::{ACCUSERS, Suspicion};
 use crate::message::{Body, Evidence, Sender};
 use crate::name::NodeId;
 use crate::recent;
+use crate::ring;
 use crate::snapshot::Standing;
 use crate::time::{Moment, Time};
 
@@ -41,20 +42,16 @@ impl Gossiper {
         }
     }
 
-    /// The live nodes at power-of-two distances before `id` on the ring of ids; all of them, if they are few.
+    /// Some live nodes around `id` on the ring of ids; all of them, if they are few.
     fn helpers(&self, id: NodeId) -> BTreeSet<NodeId> {
-        let few = self.cluster.live().len() <= HELPERS;
-        let ring = self.cluster.endpoints().ids();
-        let (before, after) = ring.split_at(ring.partition_point(|other| *other < id));
-        let before = before.iter().rev().chain(after.iter().rev()).copied();
-        let may_help = |other: &NodeId| {
-            *other != id
-                && self.cluster.standing(*other) == Some(Standing::Live)
-                && self.contacts.allows(*other)
-        };
-        let live = before.filter(may_help);
-        let at_a_power = live.enumerate().filter(|(place, _)| few || (place + 1).is_power_of_two());
-        at_a_power.map(|(_, helper)| helper).take(HELPERS).collect()
+        let live = self.partners();
+        if live.len() <= HELPERS {
+            return live.iter().copied().filter(|&other| other != id).collect();
+        }
+        let may_help =
+            |other| self.cluster.standing(other) == Some(Standing::Live) && self.contacts.allows(other);
+        let around = ring::around(self.cluster.endpoints().ids(), id, may_help);
+        around.into_iter().take(HELPERS).collect()
     }
 
     /// Sends something that belongs to no exchange to a node that is known. Nobody else gets any: help must not be a way

@@ -60,6 +60,7 @@ impl Gossiper {
         self.reckon_supply();
         self.flow.begin_round(self.cluster.live().len() + 1, now.moment);
         (self.clock.retries, self.clock.repeats, self.clock.repairs) = (RETRIES, REPEATS, REPAIRS);
+        self.clock.parts = PARTS;
         self.forget_evidence(now);
         self.exchanges.forget(now.moment, 10 * self.config.interval.max(Duration::from_millis(100)));
         self.answer_claims(now);
@@ -186,8 +187,8 @@ impl Gossiper {
         let fails = Some(now.moment + self.patience_for_an_answer());
         let generation = self.cluster.own().generation();
         let expected = with.filter(|&id| self.is_tried(id));
-        let exchange =
-            Exchange { to, with: expected, sent: now.moment, fails, generation, summary: syn.summary };
+        let (summary, listed) = (syn.summary, syn.lines.last().map(|line| line.id));
+        let exchange = Exchange { to, with: expected, sent: now.moment, fails, generation, summary, listed };
         let number = self.exchanges.begin(&mut self.rng, exchange);
         self.transmit(to, number, Body::Syn(syn));
     }
@@ -340,3 +341,5 @@ impl Gossiper {
 
 /// So many cells tell of ten changed owners, most of the time: each is a line of one node and a line of the other.
 const FEW_CELLS: usize = 40;
+/// How many datagrams a node sends in a round of what the one that ends or answers an exchange does not hold.
+const PARTS: usize = 8;

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tidings_core::{
-    Acquaintances, Config, Gossiper, Identity, Key, Moment, NodeName, Peer, Seal, Time, Transmit, Value,
-    WallClock,
+    Acquaintances, Body, Config, Gossiper, Head, Heartbeat, Identity, Introduction, Key, Message, Moment,
+    Mongering, News, NodeName, Peer, Rng, Seal, Sender, Time, Transmit, Value, Version, WallClock,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -51,6 +51,8 @@ struct Pair {
     seconds: u32,
     /// The length of each message, in order.
     sent: Vec<usize>,
+    /// By this chance, a quarter of all messages is lost.
+    loses: Option<Rng>,
 }
 
 const ADDRESSES: [([u8; 4], u16); 2] = [([10, 255, 0, 1], 1), ([10, 255, 0, 2], 1)];
@@ -65,7 +67,7 @@ impl Pair {
             while node.poll_transmit().is_some() {}
             node.handle_neighbours(at(0), vec![neighbour]);
         }
-        let mut pair = Self { nodes, seal: Seal::new("test"), seconds: 0, sent: Vec::new() };
+        let mut pair = Self { nodes, seal: Seal::new("test"), seconds: 0, sent: Vec::new(), loses: None };
         // They meet, and hear of the others when their news of each other is long settled.
         pair.rounds(40);
         let now = at(pair.seconds);
@@ -98,10 +100,28 @@ impl Pair {
             let Transmit::Datagram { message, .. } = transmit else { continue };
             let bytes = self.seal.encode(&message);
             self.sent.push(bytes.len());
+            if self.loses.as_mut().is_some_and(|chance| chance.chance(1, 4)) {
+                continue;
+            }
             let message = self.seal.decode(&bytes).unwrap();
             let peer = Peer::Datagram { from: ADDRESSES[from].into(), len: bytes.len() };
             self.nodes[1 - from].handle_message(now, peer, message).unwrap();
         }
+    }
+
+    /// One of the two hears from `owner` what it wrote after version `after`.
+    fn tell(&mut self, to: usize, owner: &Gossiper, after: u64) {
+        let (name, address, heartbeat) = (owner.name().clone(), owner.address(), Heartbeat(0));
+        let id = name.id();
+        let introduction = Introduction { name, address, heartbeat, age: Duration::ZERO };
+        let replica = owner.replica(id).unwrap();
+        let theirs = Some((replica.generation(), Version(after)));
+        let deltas = vec![replica.cut(id, &introduction, theirs, 60_000).unwrap()];
+        let head = Head { generation: owner.generation(), heartbeat };
+        let sender = Sender { id, head, max: replica.max_version() };
+        let message = Message { sender, exchange: 0, body: Body::Ack2(News { deltas, ..News::default() }) };
+        let (now, peer) = (at(self.seconds), Peer::Datagram { from: address, len: 100 });
+        self.nodes[to].handle_message(now, peer, message).unwrap();
     }
 
     fn is_equal(&self) -> bool {
@@ -147,6 +167,50 @@ fn d4_ten_changed_owners_among_ten_thousand_take_two_kilobytes() {
     let bytes = pair.bytes_until_equal(6);
     println!("{:?}", pair.sent);
     assert!(bytes <= 2_000, "{bytes}: {:?}", pair.sent);
+}
+
+/// Two that hold the same of a thousand others, until `knows` heard that each of the first `owners` wrote `keys` keys.
+fn one_ahead(knows: usize, owners: usize, keys: usize) -> Pair {
+    // What is looked at is what exchanges cost, without what rumors tell before them.
+    let config = Config { mongering: Mongering::Off, ..Config::new("test") };
+    let mut crowd = crowd_of(1_000, &config);
+    let all = Gossiper::acquaintances(&crowd);
+    let mut pair = Pair::new(&all, &all, &config);
+    for owner in &mut crowd[..owners] {
+        for key in 0..keys {
+            let key = Key::new(&format!("key-{key}")).unwrap();
+            owner.set(at(0), [(key, Value::from("x".repeat(32).as_str()))]).unwrap();
+        }
+        pair.tell(knows, owner, 1);
+    }
+    pair
+}
+
+/// What a hundred of a thousand owners wrote comes in one exchange if the one that is asked knows of it: in some datagrams, and
+/// without a stream. If the one that asks knows, it takes a second exchange: not all lines fit the first.
+#[test]
+fn many_changed_owners_take_few_messages_whoever_knows_of_them() {
+    for (knows, owners, keys, most) in
+        [(1, 100, 1, 8_000), (0, 100, 1, 10_500), (1, 10, 10, 6_000), (0, 10, 10, 6_000)]
+    {
+        let mut pair = one_ahead(knows, owners, keys);
+        let bytes = pair.bytes_until_equal(4);
+        assert!(bytes <= most, "{knows} knows of {owners} owners: {bytes} bytes: {:?}", pair.sent);
+    }
+}
+
+/// Whichever of these datagrams are lost, later exchanges bring what was in them.
+#[test]
+fn what_was_lost_of_many_datagrams_comes_with_the_next_exchanges() {
+    for seed in 0..20 {
+        let mut pair = one_ahead(usize::from(seed % 2 == 0), 100, 1);
+        pair.loses = Some(Rng::new(seed));
+        let rounds = (0..8).find(|_| {
+            pair.rounds(1);
+            pair.is_equal()
+        });
+        assert!(rounds.is_some(), "not equal after {:?}", pair.sent);
+    }
 }
 
 /// The bytes of an exchange in which a node that knows so many others has nothing to tell, nor has the one that answers.

@@ -133,13 +133,17 @@ impl Flow {
     }
 
     fn decrease(&mut self, least: f64, now: Moment) {
-        let credit = self.datagram;
-        let start = Limit { rate: f64::MAX, knee: 0.0, credit, at: now, is_short: false };
+        let start = self.unlimited(now);
         let limit = self.limit.get_or_insert(start);
         // What a node might write and does not was no part of what was too much.
         limit.knee = limit.rate.min(self.pace);
         let left = if self.full > STREAK { AGAIN } else { DECREASE };
         limit.rate = (left * limit.knee).max(least);
+    }
+
+    /// The limit of a node from `now` on that has had none.
+    fn unlimited(&self, now: Moment) -> Limit {
+        Limit { rate: f64::MAX, knee: 0.0, credit: self.datagram, at: now, is_short: false }
     }
 
     /// What to tell of it, if there is a limit.
@@ -153,7 +157,12 @@ impl Flow {
 
     /// Shares with one that this node gossips with: both get what they want if that is there, with half of what is left; else
     /// whoever wants no more than half of all gets that, and the other one the rest.
-    pub(crate) fn meet(&mut self, theirs: Share) {
+    ///
+    /// A node that is free may write what it does: it was not calm for long, and the other one has reason to hold back.
+    pub(crate) fn meet(&mut self, theirs: Share, now: Moment) {
+        if self.limit.is_none() && self.is_on && self.roomy < CALM {
+            self.limit = Some(Limit { rate: self.pace, knee: self.pace, ..self.unlimited(now) });
+        }
         let (Some(mine), Some(limit)) = (self.share(), &mut self.limit) else { return };
         let wants = [mine.wants, theirs.wants].map(f64::from);
         let all = limit.rate + f64::from(theirs.limit);
@@ -261,7 +270,7 @@ mod tests {
                 let limit = Limit { rate, knee: rate, credit: 0.0, at: at(0), is_short: false };
                 let pace = f64::from(wants) / 1.25;
                 let mut flow = Flow { limit: Some(limit), pace, ..Flow::new(&Config::new("test")) };
-                flow.meet(share(theirs));
+                flow.meet(share(theirs), at(0));
                 rate_of(&flow).unwrap()
             };
             let (one, other) = (after(mine, theirs), after(theirs, mine));

@@ -109,7 +109,7 @@ pub struct Ack {
     /// There if this answer was cut, because the initiator has not shown yet that it is where it says: with this in
     /// another SYN, there is more.
     pub cookie: Option<Cookie>,
-    /// What the sender may write, if that is limited and the SYN said so of the initiator.
+    /// What the sender may write, if that is limited.
     pub share: Option<Share>,
 }
 

@@ -10,7 +10,7 @@ use crate::bounds;
 use crate::config::Mode;
 use crate::digest::{self, Answer, Room};
 use crate::exchange::Exchange;
-use crate::message::{Ack, Body, Line, Message, Push, Refusal, Sender, Share, Syn};
+use crate::message::{Ack, Body, Line, Message, Push, Refusal, Sender, Syn};
 use crate::name::NodeId;
 use crate::peer::{Peer, Rejected};
 use crate::summary::Summary;
@@ -185,7 +185,8 @@ impl Gossiper {
         } else {
             self.signs(now.moment, Some(sender))
         };
-        signs.share = syn.share.and_then(|theirs| self.share_with(theirs));
+        signs.share = self.flow.share();
+        syn.share.into_iter().for_each(|theirs| self.flow.meet(theirs, now.moment));
         let (line, datagram) = (line_of(sender), self.config.datagram);
         let allowed = self.proofs.allowance(from, len, now.moment);
         // Whoever knows nobody, and was never answered, cannot tell a silent world from one that does not believe it (G3).
@@ -293,7 +294,7 @@ impl Gossiper {
         }
         self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);
-        ack.share.map(|theirs| self.share_with(theirs));
+        ack.share.into_iter().for_each(|theirs| self.flow.meet(theirs, now.moment));
         let unlisted = self.explain(&exchange, &line_of(sender), &ack);
         self.is_settled |= !self.wide;
         if !self.wide {
@@ -344,13 +345,6 @@ impl Gossiper {
         self.flow.told(with, is_late);
         self.clock.parts -= all.len().saturating_sub(1);
         all.into_iter().for_each(|news| self.transmit(to, number, Body::Ack2(news)));
-    }
-
-    /// Shares what may be written with one whose share is `theirs`. Returns this node's own, as it was before.
-    fn share_with(&mut self, theirs: Share) -> Option<Share> {
-        let ours = self.flow.share();
-        self.flow.meet(theirs);
-        ours
     }
 
     fn receive_refusal(

@@ -17,8 +17,8 @@ use crate::{Place, Simulation, StreamFault};
 
 /// How often each is measured.
 const RUNS: usize = 3;
-/// How many keys each node writes to.
-const KEYS: usize = 64;
+/// How many keys each node writes to: so many that little is written over before it is told.
+const KEYS: usize = 1_000;
 /// How often in an interval writers try.
 const TRIES: u32 = 10;
 /// How many intervals are left for the limits to settle, and then measured.
@@ -124,8 +124,8 @@ impl Setup {
     }
 }
 
-/// A write of eight bytes to a key of six, as a delta, and what else a datagram has.
-const DELTA: usize = 39;
+/// A write of eight bytes to a key of seven, as a delta, and what else a datagram has.
+const DELTA: usize = 40;
 const REST: usize = 200;
 
 /// Some who write as much as they can.
@@ -191,7 +191,7 @@ impl Writers {
     }
 
     fn write(&mut self, node: usize, chance: &mut Chance) -> bool {
-        let key = Key::new(&format!("key-{:02}", chance.below(KEYS))).expect("a proper key");
+        let key = Key::new(&format!("key-{:03}", chance.below(KEYS))).expect("a proper key");
         let (place, now) = (self.places[node], self.sim.now());
         let is_taken = self.sim.try_set(place, vec![(key, Value::from(&b"12345678"[..]))]).is_ok();
         if is_taken {

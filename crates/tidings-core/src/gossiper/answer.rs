@@ -78,9 +78,6 @@ impl Gossiper {
             self.refuse_if_beyond_belief(now, from, exchange, sender, &body);
             return Err(Rejected::Unbelievable);
         }
-        if self.cluster.endpoint(sender.id).is_some_and(|known| known.address() == from) {
-            self.contacts.meet(from, sender.id);
-        }
         self.see_at(sender.id, from);
         match body {
             Body::Syn(syn) => self.receive_syn(now, from, len, sender, exchange, &syn),
@@ -198,8 +195,8 @@ impl Gossiper {
             ack.cookie = Some(self.proofs.cookie(from, now.moment));
         }
         self.transmit(from, exchange, Body::Ack(ack));
-        let is_new = self.cluster.line(sender.id).generation < sender.head.generation;
-        let pulls = syn.is_pull && (is_new || self.config.mode == Mode::Push);
+        let is_new = || self.cluster.line(sender.id).generation < sender.head.generation;
+        let pulls = syn.is_pull && (is_new() || self.config.mode == Mode::Push);
         if is_behind && (pulls || is_alone) {
             self.repair(now, from, sender.id, datagram.min(allowed / 3));
         }
@@ -283,7 +280,7 @@ impl Gossiper {
         self.hear(now, sender);
         self.hear_heads(now, &ack.heads);
         if let Some(beats) = ack.beats.as_ref().filter(|_| ack.summary == self.cluster.summary()) {
-            self.hear_heads(now, &self.heads_of(beats));
+            self.hear_beats(now, beats);
         }
         self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);
@@ -296,7 +293,7 @@ impl Gossiper {
         if !self.wide {
             self.sketched = 0;
         }
-        if self.config.mode == Mode::PushPull {
+        if self.config.mode == Mode::PushPull && !ack.lines.is_empty() {
             self.end_exchange(now, from, number, ack.lines.clone());
         }
         if ack.has_much {

@@ -162,6 +162,9 @@ impl Gossiper {
 
     /// Adds what `from` says against nodes to what is known.
     pub(super) fn hear_evidence(&mut self, now: Time, from: NodeId, evidence: &[Evidence]) {
+        if evidence.is_empty() {
+            return; // As mostly, and without a search.
+        }
         if self.cluster.standing(from) != Some(Standing::Live) {
             return evidence.iter().for_each(|_| self.drop_for("stranger"));
         }

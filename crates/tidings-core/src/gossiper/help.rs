@@ -220,6 +220,9 @@ impl Gossiper {
 
     /// The cases that everybody should know of: grave ones, and those that were, until the node answered somebody.
     pub(super) fn evidence_to_tell(&mut self, now: Moment) -> Vec<Evidence> {
+        if self.accused.is_empty() && self.acquitted.is_empty() {
+            return Vec::new(); // As mostly.
+        }
         let grave = self.accused.iter().filter(|&&id| self.is_grave(id)).map(|&id| (id, None));
         let acquitted = self.acquitted.iter().map(|(&id, &(answered, _))| (id, Some(answered)));
         let mut told: Vec<_> = acquitted.chain(grave).collect();

@@ -63,12 +63,12 @@ impl Gossiper {
         self.exchanges.forget(now.moment, 10 * self.config.interval.max(Duration::from_millis(100)));
         self.answer_claims(now);
         let (ids, addresses) = self.choose();
-        ids.into_iter().for_each(|id| self.gossip_with(now, id));
-        addresses.into_iter().for_each(|address| self.gossip_at(now, address, None));
+        ids.into_iter().flatten().for_each(|id| self.gossip_with(now, id));
+        addresses.into_iter().flatten().for_each(|address| self.gossip_at(now, address, None));
     }
 
     /// Whom the three rules choose: nodes that are known, and addresses.
-    fn choose(&mut self) -> (Vec<NodeId>, Vec<SocketAddr>) {
+    fn choose(&mut self) -> ([Option<NodeId>; 2], [Option<SocketAddr>; 2]) {
         let contacts = &self.contacts;
         let live = contacts.among(&self.cluster, Standing::Live);
         let lost = contacts.among(&self.cluster, Standing::Unreachable);
@@ -91,7 +91,7 @@ impl Gossiper {
         let past = partners.unreachable.and_then(|place| remembered.get(place.checked_sub(lost.len())?));
         let lost = partners.unreachable.and_then(|place| lost.get(place));
         let seed = partners.seed.and_then(|place| seeds.get(place));
-        (one.into_iter().chain(lost).copied().collect(), past.into_iter().chain(seed).copied().collect())
+        ([one.copied(), lost.copied()], [past.copied(), seed.copied()])
     }
 
     fn beat(&mut self, now: Time) {

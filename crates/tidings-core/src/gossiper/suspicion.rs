@@ -23,8 +23,11 @@ impl Gossiper {
     /// If this node was told the time long after its next exchange was due, it slept, and what it did not hear meanwhile is
     /// nobody's fault: all arrival clocks move on by as much, and nobody is convicted for two intervals.
     pub(super) fn notice_pause(&mut self, now: Time) {
-        let slept = now.moment.since(self.clock.next);
         self.clock.now = self.clock.now.max(now.moment);
+        if now.moment <= self.clock.next {
+            return; // As mostly.
+        }
+        let slept = now.moment.since(self.clock.next);
         if flaw!(SleepUnnoticed) || slept <= (self.config.interval / 2).max(Duration::from_millis(100)) {
             return;
         }
@@ -222,8 +225,11 @@ impl Gossiper {
     fn find(&mut self, id: NodeId, address: SocketAddr) {
         let Some(endpoint) = self.cluster.endpoint(id) else { return };
         let Astray { seen_at, missed } = self.contacts.astray(id);
-        if endpoint.address() == address || missed >= MISSES {
+        let is_home = endpoint.address() == address;
+        if !is_home && missed >= MISSES {
             self.cluster.move_to(id, address);
+        }
+        if is_home || missed >= MISSES {
             self.contacts.set_astray(id, Astray { seen_at, missed: 0 });
         }
     }

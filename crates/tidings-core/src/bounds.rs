@@ -24,13 +24,14 @@ pub(crate) fn highest_generation(wall: WallClock) -> Generation {
 
 /// The highest heartbeat that is believable at `wall` for a life that began at `generation`.
 pub(crate) fn highest_heartbeat(wall: WallClock, generation: Generation) -> Heartbeat {
-    let lived = SLACK + wall.since(WallClock(generation.0));
-    Heartbeat(millis(lived) / millis(Config::SHORTEST_INTERVAL))
+    let lived = millis(SLACK).saturating_add(wall.0.saturating_sub(generation.0));
+    Heartbeat(lived / millis(Config::SHORTEST_INTERVAL))
 }
 
 /// The highest version that is believable at `wall`.
 pub(crate) fn highest_version(wall: WallClock) -> Version {
-    Version((SLACK + wall.since(DAWN)).as_secs().saturating_mul(WRITE_RATE))
+    let passed = millis(SLACK).saturating_add(wall.0.saturating_sub(DAWN.0));
+    Version((passed / 1_000).saturating_mul(WRITE_RATE))
 }
 
 /// Whether an owner can have come as far as this by `wall`.

@@ -166,14 +166,15 @@ impl Cluster {
         self.liveness.enter(&mut self.endpoints, id, standing)
     }
 
-    /// Lets a known node be looked at when it is `at`, and not before; [`Moment::NEVER`] if nobody has to look.
-    pub(crate) fn look(&mut self, id: NodeId, at: Moment) {
+    /// Lets a known node be looked at when it is what `at` makes of its pulse, and not before; [`Moment::NEVER`] if nobody
+    /// has to look.
+    pub(crate) fn look(&mut self, id: NodeId, at: impl FnOnce(&Pulse) -> Moment) {
         self.liveness.look(&mut self.endpoints, id, at);
     }
 
-    /// The node that has waited longest for a look, if its time has come by `now`.
+    /// The node that has waited longest for a look, if its time has come by `now`. Nobody has to look again.
     pub(crate) fn due(&mut self, now: Moment) -> Option<NodeId> {
-        self.liveness.due(&self.endpoints, now)
+        self.liveness.due(&mut self.endpoints, now)
     }
 
     /// What all of it comes to, in a word.

@@ -100,7 +100,12 @@ impl Endpoints {
 
     /// All nodes from `first` on, by id.
     pub(crate) fn since(&self, first: NodeId) -> impl Iterator<Item = (NodeId, &EndpointState)> {
-        let place = self.ids.partition_point(|id| *id < first);
+        self.after(self.ids.partition_point(|id| *id < first))
+    }
+
+    /// All nodes after the first `place` of them, by id.
+    pub(crate) fn after(&self, place: usize) -> impl Iterator<Item = (NodeId, &EndpointState)> {
+        let place = place.min(self.ids.len());
         let state = |&slot: &u32| {
             #[cfg(test)]
             tests::touch();

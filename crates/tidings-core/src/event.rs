@@ -22,6 +22,11 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+impl Event {
+    /// For how many there is room while none waits: a newcomer has thousands at once, and never again.
+    pub(crate) const FEW: usize = 16;
+}
+
 /// What happened to a node, or to one of its keys.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventKind {

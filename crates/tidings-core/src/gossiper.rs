@@ -370,6 +370,9 @@ impl Gossiper {
     /// The next thing to tell the user.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
+        if self.events.is_empty() {
+            self.events.shrink_to(Event::FEW);
+        }
         self.events.pop_front()
     }
 

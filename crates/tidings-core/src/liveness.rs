@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::detector::Pulse;
 use crate::endpoints::Endpoints;
 use crate::name::NodeId;
 use crate::snapshot::Standing;
@@ -89,34 +90,34 @@ impl Liveness {
         seat
     }
 
-    /// Lets `id` be looked at when it is `at`, and not before; [`Moment::NEVER`] if nobody has to look.
-    pub(crate) fn look(&mut self, endpoints: &mut Endpoints, id: NodeId, at: Moment) {
-        let Some(endpoint) = endpoints.get_mut(id).filter(|endpoint| endpoint.pulse.look_at != at) else {
+    /// Lets `id` be looked at when it is what `at` makes of its pulse, and not before; [`Moment::NEVER`] if nobody has to
+    /// look.
+    pub(crate) fn look(&mut self, endpoints: &mut Endpoints, id: NodeId, at: impl FnOnce(&Pulse) -> Moment) {
+        let Some(endpoint) = endpoints.get_mut(id) else { return };
+        let at = at(&endpoint.pulse);
+        if std::mem::replace(&mut endpoint.pulse.look_at, at) == at {
             return;
-        };
-        endpoint.pulse.look_at = at;
+        }
         if at < Moment::NEVER {
             self.due.push(Reverse((at, id)));
         }
         if self.due.len() > 2 * self.live.len() + VOID {
-            self.due.retain(|&Reverse(look)| is_meant(endpoints, look));
+            let is_meant = |(at, id)| endpoints.get(id).is_some_and(|endpoint| endpoint.pulse.look_at == at);
+            self.due.retain(|&Reverse(look)| is_meant(look));
         }
     }
 
-    /// The node that has waited longest for a look, if its time has come by `now`.
-    pub(crate) fn due(&mut self, endpoints: &Endpoints, now: Moment) -> Option<NodeId> {
-        while let Some(&Reverse(look @ (_, id))) = self.due.peek().filter(|Reverse((at, _))| *at <= now) {
-            if is_meant(endpoints, look) {
+    /// The node that has waited longest for a look, if its time has come by `now`. Nobody has to look again.
+    pub(crate) fn due(&mut self, endpoints: &mut Endpoints, now: Moment) -> Option<NodeId> {
+        while self.due.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Reverse((at, id)) = self.due.pop()?;
+            if let Some(endpoint) = endpoints.get_mut(id).filter(|endpoint| endpoint.pulse.look_at == at) {
+                endpoint.pulse.look_at = Moment::NEVER;
                 return Some(id);
             }
-            self.due.pop();
         }
         None
     }
-}
-
-fn is_meant(endpoints: &Endpoints, (at, id): (Moment, NodeId)) -> bool {
-    endpoints.get(id).is_some_and(|endpoint| endpoint.pulse.look_at == at)
 }
 
 fn place(len: usize) -> u32 {
@@ -128,7 +129,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::detector::Pulse;
     use crate::endpoint::EndpointState;
     use crate::name::NodeName;
     use crate::record::Record;
@@ -170,19 +170,22 @@ mod tests {
         let (mut liveness, mut all) = (Liveness::default(), endpoints(3));
         let at = Moment::from_micros;
         for (id, micros) in [(1, 30), (2, 20), (3, 10), (2, 40), (3, i64::MAX)] {
-            liveness.look(&mut all, NodeId(id), at(micros));
+            liveness.look(&mut all, NodeId(id), |_| at(micros));
         }
-        assert_eq!(liveness.due(&all, at(29)), None);
-        assert_eq!(liveness.due(&all, at(99)), Some(NodeId(1)));
-        liveness.look(&mut all, NodeId(1), Moment::NEVER);
-        assert_eq!(liveness.due(&all, at(99)), Some(NodeId(2)));
+        assert_eq!(liveness.due(&mut all, at(29)), None);
+        assert_eq!(liveness.due(&mut all, at(99)), Some(NodeId(1)));
+        liveness.look(&mut all, NodeId(1), |_| at(50));
+        assert_eq!(liveness.due(&mut all, at(99)), Some(NodeId(2)));
+        assert_eq!(liveness.due(&mut all, at(99)), Some(NodeId(1)));
+        assert_eq!(liveness.due(&mut all, at(99)), None);
     }
 
     #[test]
     fn void_looks_do_not_pile_up() {
         let (mut liveness, mut all) = (Liveness::default(), endpoints(3));
-        (1..10_000).for_each(|micros| liveness.look(&mut all, NodeId(1), Moment::from_micros(micros)));
+        let mut look = |micros| liveness.look(&mut all, NodeId(1), |_| Moment::from_micros(micros));
+        (1..10_000).for_each(&mut look);
         assert!(liveness.due.len() <= VOID);
-        assert_eq!(liveness.due(&all, Moment::from_micros(10_000)), Some(NodeId(1)));
+        assert_eq!(liveness.due(&mut all, Moment::from_micros(10_000)), Some(NodeId(1)));
     }
 }

@@ -6,6 +6,7 @@ use tidings_core::{Gossiper, Identity, Message, Moment, Peer, Persist, Time, Tra
 
 use crate::checker::Promise;
 use crate::counts::name;
+use crate::network::Verdict;
 use crate::node::{Arrivals, Pause, Place, SimNode};
 use crate::queue::What;
 use crate::simulation::Simulation;
@@ -99,17 +100,17 @@ impl Simulation {
     /// Does all that a node has to say.
     pub(crate) fn drain(&mut self, place: Place) {
         let now = self.now;
+        let node = &mut self.nodes[place.0];
+        let core = node.core.as_mut().expect("the node is up");
         // Nothing that is polled leads to something else to poll.
-        while let Some(event) = self.nodes[place.0].core.as_mut().and_then(Gossiper::poll_event) {
+        while let Some(event) = core.poll_event() {
             self.trace.line(now, place, format_args!("{} {:?}", event.node, event.kind));
-            let node = &mut self.nodes[place.0];
-            if let (Some(checker), Some(core)) = (&mut self.checker, &node.core) {
+            if let Some(checker) = &mut self.checker {
                 checker.says(now, place, core, &event);
             }
             node.events.push((now, event));
         }
-        let node = &mut self.nodes[place.0];
-        if let Some(persist) = node.core.as_mut().and_then(Gossiper::poll_persist) {
+        if let Some(persist) = core.poll_persist() {
             node.saving = Some(persist);
             let what = What::Saved { life: node.life };
             self.put(now + SimNode::SAVING, place, what);
@@ -172,15 +173,20 @@ impl Simulation {
         self.counts.met(verdict);
         let bytes = if verdict.damaged { self.damage(bytes) } else { bytes };
         let address = self.address(from);
-        let mut arrivals = (0..copies).map(|_| self.now + verdict.late + self.network.travel(&mut self.rng));
-        let last = arrivals.next();
-        let others: Vec<_> = arrivals.collect();
-        for at in others {
-            self.put(at, to, What::Arrival { from: address, bytes: bytes.clone() });
+        if copies == 0 {
+            return;
         }
-        if let Some(at) = last {
-            self.put(at, to, What::Arrival { from: address, bytes });
+        let at = self.arrival(verdict);
+        for _ in 1..copies {
+            let again = self.arrival(verdict);
+            self.put(again, to, What::Arrival { from: address, bytes: bytes.clone() });
         }
+        self.put(at, to, What::Arrival { from: address, bytes });
+    }
+
+    /// When something arrives that is sent now.
+    fn arrival(&mut self, verdict: Verdict) -> Moment {
+        self.now + verdict.late + self.network.travel(&mut self.rng)
     }
 
     /// Flips a bit of `bytes`, cuts them, or puts noise in their place.

@@ -79,9 +79,6 @@ impl Gossiper {
             self.refuse_if_beyond_belief(now, from, exchange, sender, &body);
             return Err(Rejected::Unbelievable);
         }
-        if self.cluster.endpoint(sender.id).is_some_and(|known| known.address() == from) {
-            self.contacts.meet(from, sender.id);
-        }
         self.see_at(sender.id, from);
         match body {
             Body::Syn(syn) => self.receive_syn(now, from, len, sender, exchange, &syn),
@@ -205,8 +202,8 @@ impl Gossiper {
         self.clock.parts -= before.len();
         before.into_iter().for_each(|news| self.transmit(from, exchange, Body::Ack2(news)));
         self.transmit(from, exchange, Body::Ack(ack));
-        let is_new = self.cluster.line(sender.id).generation < sender.head.generation;
-        let pulls = syn.is_pull && (is_new || self.config.mode == Mode::Push);
+        let is_new = || self.cluster.line(sender.id).generation < sender.head.generation;
+        let pulls = syn.is_pull && (is_new() || self.config.mode == Mode::Push);
         if is_behind && (pulls || is_alone) {
             self.repair(now, from, sender.id, datagram.min(allowed / 3));
         }
@@ -290,7 +287,7 @@ impl Gossiper {
         self.hear(now, sender);
         self.hear_heads(now, &ack.heads);
         if let Some(beats) = ack.beats.as_ref().filter(|_| ack.summary == self.cluster.summary()) {
-            self.hear_heads(now, &self.heads_of(beats));
+            self.hear_beats(now, beats);
         }
         self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);

@@ -5,7 +5,7 @@ use crate::bounds;
 use crate::cluster::Learned;
 use crate::delta::Delta;
 use crate::event::EventKind;
-use crate::message::{HeadLine, Line, Sender};
+use crate::message::{Beats, HeadLine, Line, Sender};
 use crate::name::NodeId;
 use crate::replica::Limits;
 use crate::snapshot::Standing;
@@ -24,8 +24,9 @@ pub(super) struct Brought {
 impl Gossiper {
     /// The sender itself speaks: as fresh a sign of life as there can be.
     pub(super) fn hear(&mut self, now: Time, sender: Sender) {
-        self.hear_life(now, sender.id, sender.head, now.moment);
-        self.hear_directly(now, sender.id, sender.head);
+        if !self.hear_life(now, sender.id, sender.head, now.moment) {
+            self.hear_directly(now, sender.id, sender.head);
+        }
     }
 
     pub(super) fn hear_heads(&mut self, now: Time, heads: &[HeadLine]) {
@@ -38,6 +39,15 @@ impl Gossiper {
                 self.hear_of_myself(now, head);
             } else {
                 self.hear_life(now, line.id, head, now.moment - line.age);
+            }
+        }
+    }
+
+    /// Beats of one who holds the same.
+    pub(super) fn hear_beats(&mut self, now: Time, run: &Beats) {
+        for (place, beat) in (run.first as usize..).zip(&run.beats) {
+            if let Some(head) = self.head_of(place, beat) {
+                self.hear_heads(now, std::slice::from_ref(&head));
             }
         }
     }

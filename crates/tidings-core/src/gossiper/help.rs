@@ -159,6 +159,9 @@ impl Gossiper {
 
     /// Adds what `from` says against nodes to what is known.
     pub(super) fn hear_evidence(&mut self, now: Time, from: NodeId, evidence: &[Evidence]) {
+        if evidence.is_empty() {
+            return; // As mostly, and without a search.
+        }
         if self.cluster.standing(from) != Some(Standing::Live) {
             return evidence.iter().for_each(|_| self.drop_for("stranger"));
         }
@@ -214,6 +217,9 @@ impl Gossiper {
 
     /// The cases that everybody should know of: grave ones, and those that were, until the node answered somebody.
     pub(super) fn evidence_to_tell(&mut self, now: Moment) -> Vec<Evidence> {
+        if self.accused.is_empty() && self.acquitted.is_empty() {
+            return Vec::new(); // As mostly.
+        }
         let grave = self.accused.iter().filter(|&&id| self.is_grave(id)).map(|&id| (id, None));
         let acquitted = self.acquitted.iter().map(|(&id, &(answered, _))| (id, Some(answered)));
         let mut told: Vec<_> = acquitted.chain(grave).collect();

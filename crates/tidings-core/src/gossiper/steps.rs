@@ -65,12 +65,12 @@ impl Gossiper {
         self.exchanges.forget(now.moment, 10 * self.config.interval.max(Duration::from_millis(100)));
         self.answer_claims(now);
         let (ids, addresses) = self.choose();
-        ids.into_iter().for_each(|id| self.gossip_with(now, id));
-        addresses.into_iter().for_each(|address| self.gossip_at(now, address, None));
+        ids.into_iter().flatten().for_each(|id| self.gossip_with(now, id));
+        addresses.into_iter().flatten().for_each(|address| self.gossip_at(now, address, None));
     }
 
     /// Whom the three rules choose: nodes that are known, and addresses.
-    fn choose(&mut self) -> (Vec<NodeId>, Vec<SocketAddr>) {
+    fn choose(&mut self) -> ([Option<NodeId>; 2], [Option<SocketAddr>; 2]) {
         let contacts = &self.contacts;
         let live = contacts.among(&self.cluster, Standing::Live);
         let lost = contacts.among(&self.cluster, Standing::Unreachable);
@@ -93,7 +93,7 @@ impl Gossiper {
         let past = partners.unreachable.and_then(|place| remembered.get(place.checked_sub(lost.len())?));
         let lost = partners.unreachable.and_then(|place| lost.get(place));
         let seed = partners.seed.and_then(|place| seeds.get(place));
-        (one.into_iter().chain(lost).copied().collect(), past.into_iter().chain(seed).copied().collect())
+        ([one.copied(), lost.copied()], [past.copied(), seed.copied()])
     }
 
     fn beat(&mut self, now: Time) {
@@ -175,18 +175,18 @@ impl Gossiper {
         cookie: Option<Cookie>,
         room: usize,
     ) {
-        let live = with.filter(|&id| self.cluster.standing(id) == Some(Standing::Live));
+        let is_live = with.is_some_and(|id| self.cluster.standing(id) == Some(Standing::Live));
         // Whoever holds the same answers with beats, and nobody waits for a head.
-        let is_idle = live.is_some() && self.is_calm() && !self.cluster.equals().is_empty();
+        let is_idle = is_live && self.is_calm() && !self.cluster.equals().is_empty();
         let mut signs = if is_idle { self.evidence_alone(now.moment) } else { self.signs(now.moment, None) };
         signs.share = self.flow.share();
-        let depth = self.depth(live.is_some());
+        let depth = self.depth(is_live);
         let is_pull = self.config.mode != Mode::PushPull;
         let syn = digest::syn(&self.cluster, signs, SynKind { is_pull, cookie, depth }, room);
         self.turn_window(syn.window.as_ref());
         let fails = Some(now.moment + self.patience_for_an_answer());
         let generation = self.cluster.own().generation();
-        let expected = with.filter(|&id| self.is_tried(id));
+        let expected = with.filter(|&id| is_live || self.is_tried(id));
         let (summary, listed) = (syn.summary, syn.lines.last().map(|line| line.id));
         let exchange = Exchange { to, with: expected, sent: now.moment, fails, generation, summary, listed };
         let number = self.exchanges.begin(&mut self.rng, exchange);
@@ -281,33 +281,27 @@ impl Gossiper {
     fn beats(&mut self, now: Moment) -> Option<Beats> {
         let all = self.cluster.endpoints();
         let first = self.beat_from % all.len();
-        let run = all.since(all.ids()[first]).take(self.config.heads);
-        let beat = |(id, endpoint): (NodeId, &EndpointState)| {
-            let head = endpoint.head_line(id, now);
+        let run = all.after(first).take(self.config.heads);
+        let beat = |(_, endpoint): (NodeId, &EndpointState)| {
             #[allow(clippy::cast_possible_truncation)] // Its lowest half.
-            let round = head.heartbeat.0 as u16;
-            Beat { round, age: Age::of(head.age) }
+            let round = endpoint.heartbeat.0 as u16;
+            Beat { round, age: Age::of(now.since(endpoint.authored)) }
         };
         let beats: Vec<_> = run.map(beat).collect();
         self.beat_from = first + beats.len();
         Some(Beats { first: u32::try_from(first).ok()?, beats })
     }
 
-    /// The heads that `run` is to one who holds the same, of those that have come further than is known here.
-    pub(super) fn heads_of(&self, run: &Beats) -> Vec<HeadLine> {
-        let all = self.cluster.endpoints();
-        let Some(first) = all.ids().get(run.first as usize) else { return Vec::new() };
-        let head = |((id, endpoint), beat): ((NodeId, &EndpointState), &Beat)| {
-            let known = endpoint.heartbeat.0;
-            #[allow(clippy::cast_possible_truncation)] // Its lowest half.
-            let later = beat.round.wrapping_sub(known as u16).cast_signed();
-            let heartbeat =
-                Heartbeat(known.checked_add(u64::try_from(later).ok().filter(|rounds| *rounds > 0)?)?);
-            let age = beat.age.span();
-            Some(HeadLine { id, generation: endpoint.generation(), heartbeat, age })
-        };
-        let others = all.since(*first).zip(&run.beats).filter(|((id, _), _)| *id != self.cluster.me());
-        others.filter_map(head).collect()
+    /// The head that `beat` of the node at `place` is to one who holds the same, if it has come further than is known here.
+    pub(super) fn head_of(&self, place: usize, beat: &Beat) -> Option<HeadLine> {
+        let (id, endpoint) = self.cluster.endpoints().after(place).next()?;
+        let known = endpoint.heartbeat.0;
+        #[allow(clippy::cast_possible_truncation)] // Its lowest half.
+        let later = beat.round.wrapping_sub(known as u16).cast_signed();
+        let rounds = u64::try_from(later).ok().filter(|rounds| *rounds > 0)?;
+        let heartbeat = Heartbeat(known.checked_add(rounds)?);
+        let head = HeadLine { id, generation: endpoint.generation(), heartbeat, age: beat.age.span() };
+        (id != self.cluster.me()).then_some(head)
     }
 
     /// The heads to tell: those of the live in turn, so that each comes round as often as any; before them as many of those
@@ -319,8 +313,9 @@ impl Gossiper {
             |asker: &Sender| self.cluster.endpoint(asker.id).is_some_and(|known| known.head() > asker.head);
         let count = most.min(live.len());
         let back = self.acquitted.len().min(self.config.heads);
-        let mut heads = Vec::with_capacity(count + back + 1);
-        heads.extend(asker.filter(outdone).and_then(|asker| line(asker.id)));
+        let first = asker.filter(outdone).and_then(|asker| line(asker.id));
+        let mut heads = Vec::with_capacity(count + back + usize::from(first.is_some()));
+        heads.extend(first);
         let skipped = self.head_from % self.acquitted.len().max(1);
         let acquitted = self.acquitted.keys().cycle().skip(skipped).take(back).copied();
         heads.extend(acquitted.filter(|&id| asker.is_none_or(|asker| asker.id != id)).filter_map(line));

@@ -211,6 +211,9 @@ impl Gossiper {
 
     /// Ends the streams whose time has run out, and asks again for pieces that did not come.
     pub(super) fn expire_streams(&mut self, now: Time) {
+        if self.streams.next_deadline().is_none_or(|next| next > now.moment) {
+            return;
+        }
         for stream in self.streams.overdue(now.moment) {
             let fetching = self.streams.fetching.remove(&stream);
             self.close(stream);

@@ -23,8 +23,11 @@ impl Gossiper {
     /// If this node was told the time long after its next exchange was due, it slept, and what it did not hear meanwhile is
     /// nobody's fault: all arrival clocks move on by as much, and nobody is convicted for two intervals.
     pub(super) fn notice_pause(&mut self, now: Time) {
-        let slept = now.moment.since(self.clock.next);
         self.clock.now = self.clock.now.max(now.moment);
+        if now.moment <= self.clock.next {
+            return; // As mostly.
+        }
+        let slept = now.moment.since(self.clock.next);
         if flaw!(SleepUnnoticed) || slept <= (self.config.interval / 2).max(Duration::from_millis(100)) {
             return;
         }
@@ -53,21 +56,22 @@ impl Gossiper {
         }
     }
 
-    /// A head of `id` that was authored at `authored`, heard now. Only a newer one of the life that is known counts.
-    pub(super) fn hear_life(&mut self, now: Time, id: NodeId, head: Head, authored: Moment) {
-        let Some(endpoint) = self.cluster.life_mut(id) else { return };
+    /// A head of `id` that was authored at `authored`, heard now. Only a newer one of the life that is known counts: returns
+    /// whether it is one.
+    pub(super) fn hear_life(&mut self, now: Time, id: NodeId, head: Head, authored: Moment) -> bool {
+        let Some(endpoint) = self.cluster.life_mut(id) else { return false };
         let known = endpoint.head();
         if head <= known || head.generation > known.generation {
             if flaw!(OldHeadsCount) && head == known {
                 endpoint.pulse.refresh(now.moment);
                 self.sign_of_life(now, id, now.moment, None);
-                return;
+                return false;
             }
             if head.generation > known.generation {
                 let max = endpoint.max_version();
                 self.cluster.touch(id, max);
             }
-            return;
+            return false;
         }
         let authored = authored.max(endpoint.authored);
         if endpoint.authored >= self.clock.resumed {
@@ -76,6 +80,7 @@ impl Gossiper {
         (endpoint.heartbeat, endpoint.authored) = (head.heartbeat, authored);
         let refuted = endpoint.pulse.refresh(authored);
         self.sign_of_life(now, id, authored, refuted);
+        true
     }
 
     /// `id` itself spoke, in the life that is known: it runs now, whatever its heartbeat.
@@ -169,7 +174,7 @@ impl Gossiper {
     /// Nobody looks after `id` any longer.
     fn put_to_rest(&mut self, id: NodeId, standing: Standing) {
         self.suspects.remove(&id);
-        self.cluster.look(id, Moment::NEVER);
+        self.cluster.look(id, |_| Moment::NEVER);
         self.cluster.enter(id, standing);
     }
 
@@ -200,10 +205,12 @@ impl Gossiper {
 
     /// `id` spoke from `from`: worth a try if it does not answer where it is said to be.
     pub(super) fn see_at(&mut self, id: NodeId, from: SocketAddr) {
-        if let Some(endpoint) = self.cluster.endpoint(id) {
-            let seen_at = Some(from).filter(|from| *from != endpoint.address());
-            self.contacts.set_astray(id, Astray { seen_at, ..self.contacts.astray(id) });
+        let Some(endpoint) = self.cluster.endpoint(id) else { return };
+        let seen_at = Some(from).filter(|from| *from != endpoint.address());
+        if seen_at.is_none() {
+            self.contacts.meet(from, id);
         }
+        self.contacts.set_astray(id, Astray { seen_at, ..self.contacts.astray(id) });
     }
 
     /// `id` did not answer at `address`.
@@ -218,8 +225,11 @@ impl Gossiper {
     fn find(&mut self, id: NodeId, address: SocketAddr) {
         let Some(endpoint) = self.cluster.endpoint(id) else { return };
         let Astray { seen_at, missed } = self.contacts.astray(id);
-        if endpoint.address() == address || missed >= MISSES {
+        let is_home = endpoint.address() == address;
+        if !is_home && missed >= MISSES {
             self.cluster.move_to(id, address);
+        }
+        if is_home || missed >= MISSES {
             self.contacts.set_astray(id, Astray { seen_at, missed: 0 });
         }
     }
@@ -321,8 +331,7 @@ impl Gossiper {
     /// Convicts whom the evidence is enough against.
     pub(super) fn convict(&mut self, now: Time) {
         while let Some(id) = self.cluster.due(now.moment) {
-            self.judge(now, id);
-            if self.cluster.standing(id) == Some(Standing::Live) {
+            if self.judge(now, id) {
                 self.look_again(id);
             }
         }
@@ -331,25 +340,27 @@ impl Gossiper {
         }
     }
 
-    pub(super) fn judge(&mut self, now: Time, id: NodeId) {
-        if self.cluster.standing(id) != Some(Standing::Live) {
-            return;
-        }
-        let (silence, attempts) = (self.silence(id, now.moment), self.attempts(id));
+    /// Convicts `id` if it is live, and the evidence is enough. Returns whether it is live then.
+    pub(super) fn judge(&mut self, now: Time, id: NodeId) -> bool {
+        let known = self.cluster.endpoint(id);
+        let Some(endpoint) = known.filter(|known| known.seat.standing() == Some(Standing::Live)) else {
+            return false;
+        };
+        let (silence, attempts) = (endpoint.pulse.silence(now.moment, self.floor()), self.attempts(id));
         let phi = silence.max(attempts);
         // A billionth is what sums of floats may lack.
         if flaw!(Unconvicted) && id.0.is_multiple_of(3) {
-            return;
+            return true;
         }
         if phi < self.threshold(id) - 1e-9 || now.moment < self.clock.hold_until {
-            return;
+            return true;
         }
         let cause = if silence >= attempts { Cause::Silence } else { Cause::Attempts };
         self.put_to_rest(id, Standing::Unreachable);
-        if flaw!(ConvictionUntold) {
-            return;
+        if !flaw!(ConvictionUntold) {
+            self.say(now, id, EventKind::Unreachable { phi, cause });
         }
-        self.say(now, id, EventKind::Unreachable { phi, cause });
+        false
     }
 
     /// S of `id`.
@@ -438,10 +449,8 @@ impl Gossiper {
         // Nor is it too late if more heads come in by then: as many as can be.
         let least = self.spacing(self.cluster.live().len(), self.most_heads());
         let (after, soon) = (self.clock.now + self.config.interval / 4, self.clock.now + 3 * least);
-        let Some(endpoint) = self.cluster.endpoint(id) else { return };
         // What is reckoned with may change until then: a look in three spacings costs the same at any number of nodes.
-        let at = endpoint.pulse.silent_until(threshold, floor).min(soon).max(hold).max(after);
-        self.cluster.look(id, at);
+        self.cluster.look(id, |pulse| pulse.silent_until(threshold, floor).min(soon).max(hold).max(after));
     }
 
     pub(super) fn pulse_mut(&mut self, id: NodeId) -> Option<&mut Pulse> {

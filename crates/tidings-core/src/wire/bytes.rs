@@ -56,14 +56,19 @@ impl Writer {
 
     /// A tag, a length, and what `content` writes.
     pub(super) fn section(&mut self, tag: u8, content: impl FnOnce(&mut Self)) {
-        self.0.push(tag);
+        self.0.extend_from_slice(&[tag, 0]);
         let start = self.0.len();
         content(self);
+        // The length is known last, and comes first. Mostly it takes the one byte that was left for it.
         let end = self.0.len();
-        self.varint((end - start) as u64);
-        // The length is known last, and comes first.
-        let digits = self.0.len() - end;
-        self.0[start..].rotate_right(digits);
+        let len = (end - start) as u64;
+        let has_more = len >= 0x80;
+        self.0[start - 1] = (len & 0x7f) as u8 | u8::from(has_more) << 7;
+        if has_more {
+            self.varint(len >> 7);
+            let digits = self.0.len() - end;
+            self.0[start..].rotate_right(digits);
+        }
     }
 }
 

@@ -86,8 +86,7 @@ pub(super) fn write_beats(out: &mut Writer, runs: &[Beats]) {
 
 pub(super) fn read_beats(bytes: &mut Reader<'_>) -> Result<Beats, WireError> {
     let (first, count) = (read_half(bytes)?, bytes.count(3)?);
-    let mut read = || Ok(Beat { round: bytes.quarter()?, age: Age(bytes.byte()?) });
-    let beats: Vec<_> = (0..count).map(|_| read()).collect::<Result<_, _>>()?;
+    let beats = list(count, || Ok(Beat { round: bytes.quarter()?, age: Age(bytes.byte()?) }))?;
     if beats.is_empty() { Err(WireError::Malformed("a run of no beats")) } else { Ok(Beats { first, beats }) }
 }
 
@@ -139,7 +138,7 @@ pub(super) fn write_lines(out: &mut Writer, lines: &[Line]) {
 
 pub(super) fn read_lines(bytes: &mut Reader<'_>) -> Result<Vec<Line>, WireError> {
     let count = bytes.count(10)?;
-    (0..count).map(|_| read_line(bytes)).collect()
+    list(count, || read_line(bytes))
 }
 
 /// At most one window.
@@ -195,11 +194,19 @@ pub(super) fn write_cells(out: &mut Writer, cells: &[Cell]) {
 
 pub(super) fn read_cells(bytes: &mut Reader<'_>) -> Result<Vec<Cell>, WireError> {
     let count = bytes.count(size::SMALLEST_CELL)?;
-    let mut read = || {
+    list(count, || {
         let (id, generation, max) = (bytes.word()?, bytes.varint()?, bytes.varint()?);
         Ok(Cell { id, generation, max, check: bytes.half()? })
-    };
-    (0..count).map(|_| read()).collect()
+    })
+}
+
+/// So many items; the bytes at hand have paid for them.
+fn list<T>(count: usize, mut read: impl FnMut() -> Result<T, WireError>) -> Result<Vec<T>, WireError> {
+    let mut items = Vec::with_capacity(count);
+    for _ in 0..count {
+        items.push(read()?);
+    }
+    Ok(items)
 }
 
 /// A number of at most 32 bits.
@@ -280,7 +287,7 @@ pub(super) fn write_deltas(out: &mut Writer, deltas: &[Delta]) {
 
 pub(super) fn read_deltas(bytes: &mut Reader<'_>) -> Result<Vec<Delta>, WireError> {
     let count = bytes.count(15)?;
-    (0..count).map(|_| read_delta(bytes)).collect()
+    list(count, || read_delta(bytes))
 }
 
 /// A delta by itself, as bytes.

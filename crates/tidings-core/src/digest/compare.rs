@@ -43,15 +43,24 @@ fn name(named: &mut Named, theirs: Line) -> bool {
     is_new
 }
 
-/// By what this node and the sender of `ack` still differ once all that the ACK names is settled.
-pub(crate) fn unexplained(cluster: &Cluster, sender: &Line, ack: &Ack) -> Summary {
+/// Where the sender of `ack` is with what it lacks besides all that the ACK names: if anything, then owners that changed here
+/// lately and that the SYN had no room for, which listed others up to `listed`. `None` if that does not explain why both differ.
+pub(crate) fn besides(
+    cluster: &Cluster,
+    sender: &Line,
+    ack: &Ack,
+    listed: Option<NodeId>,
+) -> Option<Vec<Line>> {
     let of_delta = |delta: &Delta| Line { id: delta.owner, generation: delta.generation, max: delta.max };
     let lines = ack.lines.iter().chain(&ack.large).copied().chain(ack.deltas.iter().map(of_delta));
     let mut named = Named::new();
     for theirs in std::iter::once(*sender).chain(lines) {
         name(&mut named, theirs);
     }
-    left_by(cluster, ack.summary, &named)
+    let left = left_by(cluster, ack.summary, &named);
+    let older = listed.into_iter().flat_map(|listed| cluster.recent().before(listed));
+    let others = older.filter(|item| item.id != cluster.me() && !named.contains_key(&item.id));
+    run_that_explains(cluster, left, others.map(|item| before(cluster, item)))
 }
 
 /// By what this node differs from one who holds what comes to `summary`, once what is `named` is settled.
@@ -86,13 +95,6 @@ fn run_that_explains(
 
 /// More would be too much for datagrams.
 const LONGEST_RUN: usize = 512;
-
-/// Where the responder is with the owners that changed here lately and that a SYN had no room for, which listed others up to
-/// `listed`: if it lacks some of them, one after the other, and that explains all that was `left`. Otherwise none.
-pub(crate) fn unlisted(cluster: &Cluster, listed: NodeId, left: Summary) -> Vec<Line> {
-    let others = cluster.recent().before(listed).filter(|item| item.id != cluster.me());
-    run_that_explains(cluster, left, others.map(|item| before(cluster, item))).unwrap_or_default()
-}
 
 fn summand(line: &Line) -> Summary {
     Summary::of_line(line).unwrap_or_default()

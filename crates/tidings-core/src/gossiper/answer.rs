@@ -291,13 +291,13 @@ impl Gossiper {
         }
         self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);
-        let unlisted = self.explain(&exchange, &line_of(sender), &ack);
+        let besides = self.explain(&exchange, &line_of(sender), &ack);
         self.is_settled |= !self.wide;
         if !self.wide {
             self.sketched = 0;
         }
         if self.config.mode == Mode::PushPull {
-            let lines = [ack.lines.as_slice(), &unlisted].concat();
+            let lines = [ack.lines.as_slice(), &besides].concat();
             self.end_exchange(now, from, number, &lines);
         }
         if ack.has_much {
@@ -317,7 +317,7 @@ impl Gossiper {
     }
 
     /// Finds out whether both hold the same once all that `ack` names is settled, or else this node has to go deeper. Returns
-    /// where the responder is with what it lacks besides, if that is what the SYN had no room for.
+    /// where the responder is with what it lacks besides.
     fn explain(&mut self, exchange: &Exchange, sender: &Line, ack: &Ack) -> Vec<Line> {
         let equal = self.compare_summaries(sender.id, ack.summary);
         // Equal to what we were when we asked is as good: what changed since is young, and listed next time.
@@ -325,13 +325,10 @@ impl Gossiper {
             self.wide = false;
             return Vec::new();
         }
-        let unexplained = digest::unexplained(&self.cluster, sender, ack);
-        let tells = unexplained != Summary::default() && self.config.mode == Mode::PushPull;
-        let listed = exchange.listed.filter(|_| tells);
-        let unlisted = listed.map(|listed| digest::unlisted(&self.cluster, listed, unexplained));
-        let unlisted = unlisted.unwrap_or_default();
-        self.wide = unexplained != Summary::default() && unlisted.is_empty();
-        unlisted
+        let listed = exchange.listed.filter(|_| self.config.mode == Mode::PushPull);
+        let besides = digest::besides(&self.cluster, sender, ack, listed);
+        self.wide = besides.is_none();
+        besides.unwrap_or_default()
     }
 
     /// Tells what the responder lacks, which is at `lines`.

@@ -65,35 +65,38 @@ pub(crate) fn besides(
 
 /// By what this node differs from one who holds what comes to `summary`, once what is `named` is settled.
 fn left_by(cluster: &Cluster, summary: Summary, named: &Named) -> Summary {
-    named.values().fold(cluster.summary().minus(summary), |left, theirs| settled(cluster, left, theirs))
+    let all = cluster.summary().minus(summary);
+    named.values().fold(all, |left, theirs| left.minus(part(cluster, theirs)))
 }
 
-/// What is `left` of a difference once `theirs` is settled.
-fn settled(cluster: &Cluster, left: Summary, theirs: &Line) -> Summary {
-    match cluster.line(theirs.id) {
-        ours if ours == *theirs => left,
-        ours => left.minus(summand(&ours)).plus(summand(theirs)),
-    }
+/// What being at `theirs` makes of the difference between this node and the peer.
+fn part(cluster: &Cluster, theirs: &Line) -> Summary {
+    let ours = cluster.line(theirs.id);
+    if ours == *theirs { Summary::default() } else { summand(&ours).minus(summand(theirs)) }
 }
 
-/// The first of `lines`, one after the other, that explain what is `left` of a difference.
+/// Those of `lines`, one after the other, that explain what is `left` of a difference.
 fn run_that_explains(
     cluster: &Cluster,
     left: Summary,
     lines: impl Iterator<Item = Line>,
 ) -> Option<Vec<Line>> {
-    let (mut left, mut run) = (left, Vec::new());
-    for theirs in lines.take(LONGEST_RUN) {
-        if left == Summary::default() {
-            break;
+    let (mut sum, mut run) = (Summary::default(), Vec::new());
+    // What all up to there make of it, by how many these are.
+    let mut sums = BTreeMap::from([(sum, 0)]);
+    let mut lines = lines.take(LONGEST_RUN);
+    loop {
+        if let Some(&start) = sums.get(&sum.minus(left)) {
+            return Some(run.split_off(start));
         }
-        left = settled(cluster, left, &theirs);
+        let theirs = lines.next()?;
+        sum = sum.plus(part(cluster, &theirs));
         run.push(theirs);
+        sums.insert(sum, run.len());
     }
-    (left == Summary::default()).then_some(run)
 }
 
-/// More would be too much for datagrams.
+/// Of more, a stream tells.
 const LONGEST_RUN: usize = 512;
 
 fn summand(line: &Line) -> Summary {

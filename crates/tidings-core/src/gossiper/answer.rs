@@ -192,7 +192,7 @@ impl Gossiper {
         // The sender may have to be asked in turn, and both together must not exceed the allowance.
         let asks = syn.is_pull || is_alone;
         let room = datagram.min(if asks { allowed - allowed / 3 } else { allowed });
-        let before = if allowed == usize::MAX { self.clock.parts } else { 0 };
+        let before = if self.proofs.is_proved(from, now.moment) { self.clock.parts } else { 0 };
         let sizes = Room { ack: room, datagram, before };
         let Answer { before, mut ack, is_behind, is_cut } =
             digest::ack(&self.cluster, &line, syn, signs, &mut self.rng, now.moment, sizes);

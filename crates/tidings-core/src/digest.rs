@@ -12,7 +12,7 @@ use crate::sketch::Sketch;
 use crate::time::Moment;
 use crate::wire::size;
 use compare::{Found, Named, examine, young_news};
-pub(crate) use compare::{lacks, unexplained, unlisted};
+pub(crate) use compare::{besides, lacks};
 use pack::{MUCH, Packed, Portion, Queue, Rest, take_lines};
 
 /// What is told of nodes' lives, whatever else an exchange is about.

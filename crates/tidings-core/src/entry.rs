@@ -57,9 +57,9 @@ impl Key {
         Self(Self::DEPARTED.into())
     }
 
-    /// What sorts before every key. It is no key itself.
+    /// What sorts before every key. It is no key itself, and takes no memory.
     pub(crate) fn least() -> Self {
-        Self("".into())
+        Self(Arc::default())
     }
 
     /// The key as text.

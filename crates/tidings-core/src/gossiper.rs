@@ -6,6 +6,7 @@ mod hear;
 mod help;
 mod inspect;
 mod namesakes;
+mod own;
 mod questions;
 mod rumors;
 mod steps;
@@ -29,16 +30,16 @@ use crate::flow::Flow;
 use crate::interner::Interner;
 use crate::name::{NodeId, NodeName};
 use crate::namesake::Search;
-use crate::owner::{Owner, Persist, PersistMark, Saved, Write, WriteError};
+use crate::owner::{Owner, Persist, PersistMark, Saved, WriteError};
 use crate::peer::Transmit;
 use crate::proof::Proofs;
 use crate::record::Record;
-use crate::replica::{self, Change, Limits, Replica};
+use crate::replica::{Change, Limits, Replica};
 use crate::rng::Rng;
 use crate::rumor::Rumors;
 use crate::stream::Streams;
 use crate::time::{Moment, Time};
-use crate::version::{Generation, Heartbeat, Version};
+use crate::version::{Heartbeat, Version};
 
 use alarm::Alarms;
 pub use inspect::Load;
@@ -399,82 +400,6 @@ impl Gossiper {
     /// Whether this node takes part: it has begun, and has not left.
     fn is_present(&self) -> bool {
         self.has_begun() && !self.has_left()
-    }
-
-    fn write(&mut self, now: Time, write: Write) -> Result<Version, WriteError> {
-        if self.farewell.is_some() {
-            return Err(WriteError::Leaving);
-        }
-        if let Some((key, _)) = write.iter().find(|(key, _)| key.is_reserved()) {
-            return Err(WriteError::Reserved { key: key.clone() });
-        }
-        let own = self.cluster.own().replica();
-        let version = self.owner.check(&self.config, own, &write, now.wall)?;
-        let bytes = write.iter().map(|(key, value)| replica::weight(key, value.as_ref())).sum();
-        self.flow.admit(bytes, now.moment).map_err(|wait| WriteError::Busy { wait })?;
-        if let Some(safe) = self.owner.stage(own, write) {
-            self.commit(now, safe);
-        }
-        Ok(version)
-    }
-
-    /// Lets `write` show.
-    fn commit(&mut self, now: Time, write: Write) {
-        let before = self.cluster.line(self.cluster.me());
-        let version = self.cluster.change_own(|own| own.write(write.iter().cloned()));
-        self.heat(now, &before, before.id);
-        let changes = write.into_iter().map(|(key, value)| (key, value, version)).collect();
-        self.say_changes(now, self.cluster.me(), changes);
-    }
-
-    /// Says good-bye, if it is time: after the last write, so that none comes after the end.
-    fn depart_if_ready(&mut self, now: Time) {
-        let live = self.partners().len();
-        let Some(farewell) = &mut self.farewell else { return };
-        if self.owner.is_saving_writes() || self.cluster.own().has_departed() {
-            return;
-        }
-        farewell.enough = live.min(TOLD);
-        farewell.until = now.moment + 2 * self.config.interval;
-        // Not for the disk: the next life does not begin departed.
-        self.commit(now, vec![(Key::departed(), Some(Value::from(b"")))]);
-        self.say(now, self.cluster.me(), EventKind::Departed);
-        let mut live = self.partners().into_owned();
-        self.rng.shuffle(&mut live);
-        live.into_iter().take(TOLD + 1).for_each(|id| self.say_goodbye(now, id));
-    }
-
-    /// This node goes on in another life, with all that it has.
-    fn begin_life(&mut self, now: Time, generation: Generation) {
-        let me = self.cluster.me();
-        let before = self.cluster.line(me);
-        self.cluster.change_own(|own| own.begin_life(generation));
-        self.heat(now, &before, me);
-        let own = self.cluster.own_mut();
-        (own.heartbeat, own.authored) = (Heartbeat(0), now.moment);
-        self.say(now, me, EventKind::Restarted);
-    }
-
-    /// Takes a generation above what others claim of this node, if they do and it is time.
-    /// While the other process that may make them is looked for, they can wait.
-    fn answer_claims(&mut self, now: Time) {
-        let span = self.span_of_search();
-        if self.namesake.may_hold(now.moment, span) {
-            return;
-        }
-        let own = self.cluster.own().generation();
-        let unclaimed = flaw!(Unclaimed) && self.cluster.own().heartbeat.0 == 20;
-        let claimed = self.owner.refute(own, now);
-        let answer = if unclaimed { Some(Generation(own.0 + 1)) } else { claimed };
-        self.take_generation(now, answer);
-    }
-
-    /// Goes on in the life of `generation`, if one is given, as soon as it is safe.
-    fn take_generation(&mut self, now: Time, generation: Option<Generation>) {
-        let safe = generation.and_then(|generation| self.owner.take_generation(generation));
-        if let Some(generation) = safe {
-            self.begin_life(now, generation);
-        }
     }
 
     fn say(&mut self, now: Time, id: NodeId, kind: EventKind) {

@@ -43,56 +43,61 @@ fn name(named: &mut Named, theirs: Line) -> bool {
     is_new
 }
 
-/// By what this node and the sender of `ack` still differ once all that the ACK names is settled.
-pub(crate) fn unexplained(cluster: &Cluster, sender: &Line, ack: &Ack) -> Summary {
+/// Where the sender of `ack` is with what it lacks besides all that the ACK names: if anything, then owners that changed here
+/// lately and that the SYN had no room for, which listed others up to `listed`. `None` if that does not explain why both differ.
+pub(crate) fn besides(
+    cluster: &Cluster,
+    sender: &Line,
+    ack: &Ack,
+    listed: Option<NodeId>,
+) -> Option<Vec<Line>> {
     let of_delta = |delta: &Delta| Line { id: delta.owner, generation: delta.generation, max: delta.max };
     let lines = ack.lines.iter().chain(&ack.large).copied().chain(ack.deltas.iter().map(of_delta));
     let mut named = Named::new();
     for theirs in std::iter::once(*sender).chain(lines) {
         name(&mut named, theirs);
     }
-    left_by(cluster, ack.summary, &named)
+    let left = left_by(cluster, ack.summary, &named);
+    let older = listed.into_iter().flat_map(|listed| cluster.recent().before(listed));
+    let others = older.filter(|item| item.id != cluster.me() && !named.contains_key(&item.id));
+    run_that_explains(cluster, left, others.map(|item| before(cluster, item)))
 }
 
 /// By what this node differs from one who holds what comes to `summary`, once what is `named` is settled.
 fn left_by(cluster: &Cluster, summary: Summary, named: &Named) -> Summary {
-    named.values().fold(cluster.summary().minus(summary), |left, theirs| settled(cluster, left, theirs))
+    let all = cluster.summary().minus(summary);
+    named.values().fold(all, |left, theirs| left.minus(part(cluster, theirs)))
 }
 
-/// What is `left` of a difference once `theirs` is settled.
-fn settled(cluster: &Cluster, left: Summary, theirs: &Line) -> Summary {
-    match cluster.line(theirs.id) {
-        ours if ours == *theirs => left,
-        ours => left.minus(summand(&ours)).plus(summand(theirs)),
-    }
+/// What being at `theirs` makes of the difference between this node and the peer.
+fn part(cluster: &Cluster, theirs: &Line) -> Summary {
+    let ours = cluster.line(theirs.id);
+    if ours == *theirs { Summary::default() } else { summand(&ours).minus(summand(theirs)) }
 }
 
-/// The first of `lines`, one after the other, that explain what is `left` of a difference.
+/// Those of `lines`, one after the other, that explain what is `left` of a difference.
 fn run_that_explains(
     cluster: &Cluster,
     left: Summary,
     lines: impl Iterator<Item = Line>,
 ) -> Option<Vec<Line>> {
-    let (mut left, mut run) = (left, Vec::new());
-    for theirs in lines.take(LONGEST_RUN) {
-        if left == Summary::default() {
-            break;
+    let (mut sum, mut run) = (Summary::default(), Vec::new());
+    // What all up to there make of it, by how many these are.
+    let mut sums = BTreeMap::from([(sum, 0)]);
+    let mut lines = lines.take(LONGEST_RUN);
+    loop {
+        if let Some(&start) = sums.get(&sum.minus(left)) {
+            return Some(run.split_off(start));
         }
-        left = settled(cluster, left, &theirs);
+        let theirs = lines.next()?;
+        sum = sum.plus(part(cluster, &theirs));
         run.push(theirs);
+        sums.insert(sum, run.len());
     }
-    (left == Summary::default()).then_some(run)
 }
 
-/// More would be too much for datagrams.
+/// Of more, a stream tells.
 const LONGEST_RUN: usize = 512;
-
-/// Where the responder is with the owners that changed here lately and that a SYN had no room for, which listed others up to
-/// `listed`: if it lacks some of them, one after the other, and that explains all that was `left`. Otherwise none.
-pub(crate) fn unlisted(cluster: &Cluster, listed: NodeId, left: Summary) -> Vec<Line> {
-    let others = cluster.recent().before(listed).filter(|item| item.id != cluster.me());
-    run_that_explains(cluster, left, others.map(|item| before(cluster, item))).unwrap_or_default()
-}
 
 fn summand(line: &Line) -> Summary {
     Summary::of_line(line).unwrap_or_default()

@@ -191,7 +191,7 @@ impl Gossiper {
         // The sender may have to be asked in turn, and both together must not exceed the allowance.
         let asks = syn.is_pull || is_alone;
         let room = datagram.min(if asks { allowed - allowed / 3 } else { allowed });
-        let before = if allowed == usize::MAX { self.clock.parts } else { 0 };
+        let before = if self.proofs.is_proved(from, now.moment) { self.clock.parts } else { 0 };
         let sizes = Room { ack: room, datagram, before };
         let Answer { before, mut ack, is_behind, is_cut, is_late } =
             digest::ack(&self.cluster, &line, syn, signs, &mut self.rng, now.moment, sizes);
@@ -292,13 +292,13 @@ impl Gossiper {
         self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);
         ack.share.into_iter().for_each(|theirs| self.flow.meet(theirs, now.moment));
-        let unlisted = self.explain(&exchange, &line_of(sender), &ack);
+        let besides = self.explain(&exchange, &line_of(sender), &ack);
         self.is_settled |= !self.wide;
         if !self.wide {
             self.sketched = 0;
         }
         if self.config.mode == Mode::PushPull {
-            let lines = [ack.lines.as_slice(), &unlisted].concat();
+            let lines = [ack.lines.as_slice(), &besides].concat();
             self.end_exchange(now, from, sender.id, number, &lines);
         }
         if ack.has_much && ack.deltas.iter().any(|delta| self.cluster.endpoint(delta.owner).is_none()) {
@@ -318,7 +318,7 @@ impl Gossiper {
     }
 
     /// Finds out whether both hold the same once all that `ack` names is settled, or else this node has to go deeper. Returns
-    /// where the responder is with what it lacks besides, if that is what the SYN had no room for.
+    /// where the responder is with what it lacks besides.
     fn explain(&mut self, exchange: &Exchange, sender: &Line, ack: &Ack) -> Vec<Line> {
         let equal = self.compare_summaries(sender.id, ack.summary);
         // Equal to what we were when we asked is as good: what changed since is young, and listed next time.
@@ -326,13 +326,10 @@ impl Gossiper {
             self.wide = false;
             return Vec::new();
         }
-        let unexplained = digest::unexplained(&self.cluster, sender, ack);
-        let tells = unexplained != Summary::default() && self.config.mode == Mode::PushPull;
-        let listed = exchange.listed.filter(|_| tells);
-        let unlisted = listed.map(|listed| digest::unlisted(&self.cluster, listed, unexplained));
-        let unlisted = unlisted.unwrap_or_default();
-        self.wide = unexplained != Summary::default() && unlisted.is_empty();
-        unlisted
+        let listed = exchange.listed.filter(|_| self.config.mode == Mode::PushPull);
+        let besides = digest::besides(&self.cluster, sender, ack, listed);
+        self.wide = besides.is_none();
+        besides.unwrap_or_default()
     }
 
     /// Tells what the responder lacks, which is at `lines`.

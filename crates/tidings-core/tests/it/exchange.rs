@@ -169,21 +169,27 @@ fn d4_ten_changed_owners_among_ten_thousand_take_two_kilobytes() {
     assert!(bytes <= 2_000, "{bytes}: {:?}", pair.sent);
 }
 
-/// Two that hold the same of a thousand others, until `knows` heard that each of the first `owners` wrote `keys` keys.
-fn one_ahead(knows: usize, owners: usize, keys: usize) -> Pair {
+/// Two that hold the same of a thousand others, until each of the first `owners` wrote `keys` keys, and those who hear of them
+/// did so.
+fn hearing(owners: usize, keys: usize, hears: impl Fn(usize, usize) -> bool) -> Pair {
     // What is looked at is what exchanges cost, without what rumors tell before them.
     let config = Config { mongering: Mongering::Off, ..Config::new("test") };
     let mut crowd = crowd_of(1_000, &config);
     let all = Gossiper::acquaintances(&crowd);
     let mut pair = Pair::new(&all, &all, &config);
-    for owner in &mut crowd[..owners] {
+    for (number, owner) in crowd[..owners].iter_mut().enumerate() {
         for key in 0..keys {
             let key = Key::new(&format!("key-{key}")).unwrap();
             owner.set(at(0), [(key, Value::from("x".repeat(32).as_str()))]).unwrap();
         }
-        pair.tell(knows, owner, 1);
+        (0..2).filter(|&node| hears(node, number)).for_each(|node| pair.tell(node, owner, 1));
     }
     pair
+}
+
+/// The same, where only one hears of them.
+fn one_ahead(knows: usize, owners: usize, keys: usize) -> Pair {
+    hearing(owners, keys, |node, _| node == knows)
 }
 
 /// What a hundred of a thousand owners wrote comes in one exchange if the one that is asked knows of it: in some datagrams, and
@@ -197,6 +203,14 @@ fn many_changed_owners_take_few_messages_whoever_knows_of_them() {
         let bytes = pair.bytes_until_equal(4);
         assert!(bytes <= most, "{knows} knows of {owners} owners: {bytes} bytes: {:?}", pair.sent);
     }
+}
+
+/// Both heard lately of more than a list holds, and of one owner only the one that is asked: that one alone is told.
+#[test]
+fn what_a_list_has_no_room_for_is_not_told_to_who_has_it() {
+    let mut pair = hearing(150, 1, |node, owner| node == 1 || owner != 20);
+    pair.bytes_until_equal(1);
+    assert!(pair.sent.len() == 2 && pair.sent[1] < 400, "{:?}", pair.sent);
 }
 
 /// Whichever of these datagrams are lost, later exchanges bring what was in them.

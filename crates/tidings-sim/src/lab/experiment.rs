@@ -199,7 +199,7 @@ const STALENESS: Text = Text {
 };
 
 const FLOW: Text = Text {
-    what: "All nodes would write forty datagrams' worth in an interval together, by rounds alone, and where nothing else is said no \
+    what: "All nodes would write twenty datagrams' worth in an interval together, by rounds alone, and where nothing else is said no \
            stream can be had: more than datagrams carry. `datagrams_of_writes_per_interval` is what they do write. With `greed`, \
            one would write ten times as much as the others, who want half a datagram's worth together. Staleness is the age of \
            the oldest write that one of eight viewers lacks, over all owners.",

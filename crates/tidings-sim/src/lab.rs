@@ -17,6 +17,7 @@
 mod experiment;
 mod row;
 
+mod scale;
 mod spread;
 mod theory;
 
@@ -33,6 +34,8 @@ mod accrual;
 mod detect;
 mod detection;
 mod membership;
+mod muted;
+mod pings;
 mod swim;
 
 mod heal;

@@ -9,6 +9,7 @@ use crate::lab::crew::Lab;
 use crate::lab::experiment::Experiment;
 use crate::lab::figure::{Axis, Figure, Marks, Series};
 use crate::lab::membership;
+use crate::lab::muted;
 use crate::lab::protocol::INTERVAL;
 use crate::lab::row::{Findings, Param, Row};
 use crate::lab::sample::Sample;
@@ -19,6 +20,7 @@ pub(crate) fn run(lab: &Lab<'_>) -> Findings {
     rows.extend(stalls(lab));
     rows.extend(bad_weather(lab));
     rows.extend(membership::rows(lab));
+    rows.extend(muted::rows(lab));
     let figures = vec![figure(&rows)];
     Findings { experiment: Experiment::Detection, rows, figures }
 }
@@ -61,7 +63,7 @@ fn crashes(lab: &Lab<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     for (nodes, loss, patience) in at_two.chain(others).chain([(10_000, 0, 2)]) {
         let what = format!("detection, a crash among {nodes}, loss {loss} in 1000, patience {patience}");
-        let runs = (16_000 / nodes).clamp(2, 100);
+        let runs = (8_000 / nodes).clamp(1, 60);
         let seen = lab.measure(&what, runs, |chance| crash(nodes, Share(loss), patience, chance));
         let of = |metric: &str, measured: f64| {
             let (loss, patience) = (f64::from(loss) / 1_000.0, patience as usize);
@@ -70,7 +72,7 @@ fn crashes(lab: &Lab<'_>) -> Vec<Row> {
         };
         let sample = |of: fn(&Seen) -> f64| Sample::new(seen.iter().map(of));
         let (median, last) = (sample(|seen| seen.median).median(), sample(|seen| seen.last).median());
-        let goal = patience == 2 && runs >= 16;
+        let goal = patience == 2 && runs >= 8;
         rows.extend([
             of("first_observer_intervals", sample(|seen| seen.first).median()),
             if goal {
@@ -241,7 +243,9 @@ fn bad_weather(lab: &Lab<'_>) -> Vec<Row> {
     for weather in Weather::ALL {
         for patience in [0, 2, 5] {
             let what = format!("detection, {weather:?}, patience {patience}");
-            let calms = lab.measure(&what, 4, |chance| calm(weather, patience, chance));
+            // What is judged takes hours of many nodes.
+            let runs = if patience == 2 { 4 } else { 2 };
+            let calms = lab.measure(&what, runs, |chance| calm(weather, patience, chance));
             let mean = |of: fn(&Calm) -> f64| Sample::new(calms.iter().map(of)).mean();
             let of = |metric: &str, measured| {
                 let loss = if let Weather::Loss(share) = weather { f64::from(share) / 1_000.0 } else { 0.0 };

@@ -24,6 +24,7 @@ mod theory;
 mod mongering;
 mod rumors;
 
+mod overload;
 mod scuttlebutt;
 mod staleness;
 

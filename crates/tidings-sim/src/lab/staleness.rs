@@ -4,6 +4,7 @@ use crate::lab::chance::Chance;
 use crate::lab::crew::Lab;
 use crate::lab::experiment::Experiment;
 use crate::lab::figure::{Axis, Figure, Marks, Series};
+use crate::lab::overload;
 use crate::lab::row::{Findings, Row};
 use crate::lab::sample::Sample;
 use crate::lab::scuttlebutt::{Ordering, Scuttlebutt};
@@ -12,20 +13,55 @@ use crate::lab::scuttlebutt::{Ordering, Scuttlebutt};
 const RUNS: usize = 4;
 
 /// Of how many participants the four orderings are compared.
-const NODES: usize = 128;
+pub(crate) const NODES: usize = 128;
 
 /// How many updates go into a message.
 const ROOM: usize = 100;
 
 /// How an ordering did under load.
-struct Overload {
+pub(crate) struct Overload {
     /// Stale copies at a participant at the end of each second.
-    stale: Vec<f64>,
+    pub(crate) stale: Vec<f64>,
     /// The stalest copy of one participant, in seconds: before the overload, and from it on.
-    normal: f64,
-    peak: f64,
+    pub(crate) normal: f64,
+    pub(crate) peak: f64,
     /// In which second nothing was stale any more.
-    settled: f64,
+    pub(crate) settled: f64,
+}
+
+impl Overload {
+    /// Before the first second.
+    pub(crate) fn begin() -> Self {
+        Self { stale: Vec::new(), normal: 0.0, peak: 0.0, settled: f64::INFINITY }
+    }
+
+    /// A second is over: how many copies are stale at a participant, and how stale the stalest is. Returns whether nothing will
+    /// be any more.
+    pub(crate) fn second(&mut self, second: u64, stale: f64, stalest: f64) -> bool {
+        self.stale.push(stale);
+        let worst = if second < 25 { &mut self.normal } else { &mut self.peak };
+        *worst = worst.max(stalest);
+        let is_over = second >= 120 && stale == 0.0;
+        if is_over {
+            self.settled = (second + 1) as f64;
+        }
+        is_over
+    }
+
+    /// After the last second: the curves of all runs are as long.
+    pub(crate) fn end(mut self) -> Self {
+        self.stale.resize(160, 0.0);
+        self
+    }
+}
+
+/// How often each writes in a second: the schedule of the paper's figure 2.
+pub(crate) fn writes(second: u64) -> usize {
+    match second {
+        0..25 | 75..120 => 1,
+        25..75 => 2,
+        _ => 0,
+    }
 }
 
 pub(crate) fn run(lab: &Lab<'_>) -> Findings {
@@ -46,6 +82,7 @@ pub(crate) fn run(lab: &Lab<'_>) -> Findings {
         series.push(Series::new(ordering.name(), colour, Marks::Line, points.collect()));
     }
     rows.extend(order(&stale));
+    rows.extend(overload::rows(lab));
     rows.extend(capacities(lab));
     let figure = Figure {
         title: "Stale copies at one of 128, overloaded from 25 to 75 s".to_owned(),
@@ -56,34 +93,22 @@ pub(crate) fn run(lab: &Lab<'_>) -> Findings {
     Findings { experiment: Experiment::Staleness, rows, figures: vec![figure] }
 }
 
-/// The schedule of the paper's figure 2: one write a second, two from 25 to 75 s, one until 120 s, then none. From 15 s on
-/// messages have little room.
+/// From 15 s on messages have little room.
 fn overload(ordering: Ordering, chance: &mut Chance) -> Overload {
     let mut world = Scuttlebutt::new(NODES, ordering, chance);
     let phases = world.phases();
-    let mut result = Overload { stale: Vec::new(), normal: 0.0, peak: 0.0, settled: f64::INFINITY };
+    let mut result = Overload::begin();
     for second in 0..160 {
-        let writes = match second {
-            0..25 | 75..120 => 1,
-            25..75 => 2,
-            _ => 0,
-        };
         if second == 15 {
             world.room = ROOM;
         }
-        world.second(second, &phases, |_| writes, |_, _, _| ());
-        let stale = world.stale.iter().sum::<usize>();
-        result.stale.push(stale as f64 / NODES as f64);
-        let stalest = if second < 25 { &mut result.normal } else { &mut result.peak };
-        *stalest = stalest.max(world.staleness(0, second));
-        if second >= 120 && stale == 0 {
-            result.settled = (second + 1) as f64;
+        world.second(second, &phases, |_| writes(second), |_, _, _| ());
+        let stale = world.stale.iter().sum::<usize>() as f64 / NODES as f64;
+        if result.second(second, stale, world.staleness(0, second)) {
             break;
         }
     }
-    // The curves of all runs are as long.
-    result.stale.resize(160, 0.0);
-    result
+    result.end()
 }
 
 fn judge(ordering: Ordering, now: f64, results: &[Overload]) -> Vec<Row> {

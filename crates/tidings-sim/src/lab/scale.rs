@@ -124,22 +124,24 @@ impl Setting {
     /// Writes in clusters of the full protocol. Where they are large, one after the other in the same one.
     fn protocol(self, lab: &Lab<'_>, nodes: usize) -> Vec<Write> {
         let what = format!("scale, {nodes} nodes, the full protocol, {self:?}");
-        // For how many intervals they have gossiped: by then most nodes have shown most others their addresses.
-        let (clusters, writes, known_for) = match nodes {
-            ..1_000 => (20, 10, 150),
-            1_000..10_000 => (2, 20, 600),
-            // Gigabytes each, and in an hour they would not have met.
-            _ => (1, 2, 0),
+        let (clusters, writes) = match nodes {
+            ..1_000 => (20, 10),
+            1_000..10_000 => (2, 20),
+            // Gigabytes each.
+            _ => (1, 2),
+        };
+        // For how many intervals they have gossiped: by then most have shown most others their addresses. Ten thousand would not
+        // have met in an hour, and whoever loses messages asks again anyway.
+        let known_for = match (self.loss, nodes) {
+            (0, ..1_000) => 150,
+            (0, 1_000..10_000) => 600,
+            (_, _) => 0,
         };
         let config = Config { fanout: self.fanout, ..rounds_alone() };
         let all = lab.measure(&what, clusters, |chance| {
             let (mut sim, places) = cluster(nodes, &config, self.latency, chance);
             sim.run(known_for * INTERVAL);
             sim.network.loss = Share(self.loss);
-            if self.loss > 0 {
-                // They get used to it.
-                sim.run(30 * INTERVAL);
-            }
             (0..writes).map(|number| write(&mut sim, &places, number, chance)).collect::<Vec<_>>()
         });
         all.into_iter().flatten().collect()

@@ -33,10 +33,16 @@ impl World {
         alone(&self.config, number, self.keys)
     }
 
-    /// Node `number`, which knows everybody and gossips with `other` alone.
-    pub(crate) fn node(&self, number: usize, other: usize) -> Gossiper {
+    /// Node `number`, which knows everybody.
+    pub(crate) fn member(&self, number: usize) -> Gossiper {
         let mut core = self.stranger(number);
         core.acquaint(begin(), &self.all);
+        core
+    }
+
+    /// Node `number`, which knows everybody and gossips with `other` alone.
+    pub(crate) fn node(&self, number: usize, other: usize) -> Gossiper {
+        let mut core = self.member(number);
         core.handle_neighbours(begin(), vec![data::address(other)]);
         core
     }

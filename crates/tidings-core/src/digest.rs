@@ -149,8 +149,8 @@ pub(crate) struct Answer {
     pub is_behind: bool,
     /// Whether something was left out for want of room.
     pub is_cut: bool,
-    /// Whether much was left out, and the initiator said that it is behind in some of that, of an owner in a life that it
-    /// knows: so that it is late, and not new here.
+    /// Whether much was left out, or what no datagram carries, and the initiator said that it is behind in some of that, of an
+    /// owner in a life that it knows: so that it is late, and not new here.
     pub is_late: bool,
 }
 
@@ -204,7 +204,7 @@ pub(crate) fn ack(
     let is_cut = rest.left > 0 || lines.len() < wants.len();
     take_lines(&rest.unsent, &mut lines, &mut room);
     let has_much = rest.left > MUCH * datagram;
-    let is_late = has_much && rest.late.iter().any(|id| named.contains_key(id));
+    let is_late = (has_much || !rest.large.is_empty()) && rest.late.iter().any(|id| named.contains_key(id));
     let beats = None;
     let ack = Ack { summary, heads, beats, evidence, lines, deltas, large, has_much, cookie, share };
     Answer { before, ack, is_behind, is_cut, is_late }

@@ -149,6 +149,9 @@ impl<'a> Queue<'a> {
                 break;
             }
             let left = self.cluster.left(theirs, much);
+            if left > 0 && self.cluster.line(theirs.id).generation == theirs.generation {
+                rest.late.push(theirs.id);
+            }
             let may_be_large =
                 left > size::room_for_a_version(self.datagram) && rest.large.len() < MOST_LARGE;
             if may_be_large && self.cluster.needs_stream(theirs, self.datagram) {
@@ -156,9 +159,6 @@ impl<'a> Queue<'a> {
                 continue;
             }
             rest.left += left;
-            if left > 0 && self.cluster.line(theirs.id).generation == theirs.generation {
-                rest.late.push(theirs.id);
-            }
             if theirs.known().is_some() && !told.iter().any(|delta| delta.owner == theirs.id) {
                 rest.unsent.push(self.cluster.line(theirs.id));
             }

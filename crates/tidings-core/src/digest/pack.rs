@@ -61,8 +61,16 @@ pub(super) struct Rest {
     pub large: Vec<Line>,
     /// About how many bytes there are left to send, as far as that matters.
     pub left: usize,
-    /// The owners whose life the receiver knows.
-    pub late: Vec<NodeId>,
+    /// About how many of these there are of owners whose life the receiver knows.
+    pub late: Vec<(NodeId, usize)>,
+}
+
+impl Rest {
+    /// Whether much is left of owners whose lives the receiver knows, among those that are `named`.
+    pub(super) fn is_late(&self, named: impl Fn(NodeId) -> bool, datagram: usize) -> bool {
+        let late = self.late.iter().filter(|(id, _)| named(*id));
+        late.map(|(_, left)| left).sum::<usize>() > MUCH * datagram
+    }
 }
 
 impl<'a> Queue<'a> {
@@ -149,9 +157,6 @@ impl<'a> Queue<'a> {
                 break;
             }
             let left = self.cluster.left(theirs, much);
-            if left > 0 && self.cluster.line(theirs.id).generation == theirs.generation {
-                rest.late.push(theirs.id);
-            }
             let may_be_large =
                 left > size::room_for_a_version(self.datagram) && rest.large.len() < MOST_LARGE;
             if may_be_large && self.cluster.needs_stream(theirs, self.datagram) {
@@ -159,6 +164,9 @@ impl<'a> Queue<'a> {
                 continue;
             }
             rest.left += left;
+            if self.cluster.line(theirs.id).generation == theirs.generation {
+                rest.late.push((theirs.id, left));
+            }
             if theirs.known().is_some() && !told.iter().any(|delta| delta.owner == theirs.id) {
                 rest.unsent.push(self.cluster.line(theirs.id));
             }

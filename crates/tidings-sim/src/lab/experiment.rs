@@ -229,7 +229,7 @@ const STALENESS: Text = Text {
 const FLOW: Text = Text {
     what: "All nodes would write twenty datagrams' worth in an interval together, by rounds alone, and where nothing else is said no \
            stream can be had: more than datagrams carry. `datagrams_of_writes_per_interval` is what they do write. With `greed`, \
-           one would write ten times as much as the others, who want half a datagram's worth together. Staleness is the age of \
+           one would write forty times as much as each other, who want a quarter of that. Staleness is the age of \
            the oldest write that one of eight viewers lacks, over all owners.",
     source: "Van Renesse, Dumitriu, Gough and Thomas 2008, section 4 and figure 3: all owners together write in proportion to the \
              room of a message, whatever their number, and alike; copies are some five intervals stale, and 21 at most when the \
@@ -271,8 +271,8 @@ const DETECT: Text = Text {
          the cliff, and **the cliff alone is judged**: mistakes fall at least fourfold from 8 to 12, and detection takes at \
          most 2.5 times as long. Their other figures stand beside ours and are not judged; ours know no network outages, \
          and detect sooner.",
-        "The protocol's first conviction comes some 0.2 to 0.4 intervals later than designed, as answers take a fifth of an \
-         interval here and none there. `all_convict` may take as long as the design's 2.9 and a write's spread together.",
+        "The protocol's first conviction is expected after 3.35 intervals, where its design computed 2.9: answers take a fifth of \
+         an interval here and none there, so that an attempt has failed after half an interval. `all_convict` may take as long as the design's 2.9 and a write's spread together.",
     ],
 };
 

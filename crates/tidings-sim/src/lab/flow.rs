@@ -22,7 +22,7 @@ const KEYS: usize = 250;
 /// How often in an interval writers try.
 const TRIES: u32 = 10;
 /// How many intervals are left for the limits to settle, and then measured.
-const SPANS: (usize, usize) = (80, 40);
+const SPANS: (usize, usize) = (120, 40);
 /// Whose copies are looked at.
 const VIEWERS: usize = 8;
 /// What nodes that do not hold back would write together in an interval, in datagrams.
@@ -88,11 +88,11 @@ impl Setup {
             ..rounds_alone()
         };
         let fair = DEMAND * self.deltas as f64 / self.nodes as f64;
-        // Where one is greedy, the others want half of what they could have.
+        // Where one is greedy, the others want about half of what they could have.
         let demand = |node| match self.greed {
             1.0 => fair,
-            greed if node == 0 => fair * greed / 20.0,
-            _ => fair / 20.0,
+            greed if node == 0 => fair * greed,
+            _ => fair / 4.0,
         };
         let mut writers = Writers::new(self.nodes, &config, demand, chance);
         if !self.streams {
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     fn course(setup: Setup) -> Course {
-        let setup = Setup { nodes: 24, deltas: 25, ..setup };
+        let setup = Setup { nodes: 24, deltas: 10, ..setup };
         setup.run((50, 30), &mut Chance::new(1, "flow", 0))
     }
 

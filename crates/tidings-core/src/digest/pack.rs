@@ -66,10 +66,11 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// Whether much is left of owners whose lives the receiver knows, among those that are `named`.
+    /// Whether much is left, and more than a datagram of that of owners whose lives the receiver knows, among those that are
+    /// `named`.
     pub(super) fn is_late(&self, named: impl Fn(NodeId) -> bool, datagram: usize) -> bool {
-        let late = self.late.iter().filter(|(id, _)| named(*id));
-        late.map(|(_, left)| left).sum::<usize>() > MUCH * datagram
+        let late = self.late.iter().filter(|(id, _)| named(*id)).map(|(_, left)| left);
+        self.left > MUCH * datagram && late.sum::<usize>() > datagram
     }
 }
 

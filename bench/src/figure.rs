@@ -68,7 +68,8 @@ mod tests {
     #[test]
     fn each_has_a_point_where_both_were_measured() {
         let row = |work, ours, theirs| {
-            let row = Row::new(work, "s", Better::Less, Some(ours)).with("loss", 0.25).with("patience", "2 s");
+            let row =
+                Row::new(work, "s", Better::Less, Some(ours)).with("loss", 0.25).with("patience", "2 s");
             row.beside("peer 1".to_owned(), Some(theirs), 1.0)
         };
         let crash = row("crash/median", 2.5, 4.0).with("nodes", 128);
@@ -76,7 +77,8 @@ mod tests {
         let wrong = wrong.with("our node-hours", 50.0).with("their node-hours", 10.0);
         let work = work::ALL[0];
         let figure = of(&[(work, vec![crash.clone(), wrong])]).expect("something to draw");
-        let drawn: Vec<_> = figure.series.iter().map(|series| (series.name.as_str(), &series.points[..])).collect();
+        let drawn: Vec<_> =
+            figure.series.iter().map(|series| (series.name.as_str(), &series.points[..])).collect();
         let peer = ("peer 1, patience 2 s", &[(4.0, 7.0)][..]);
         assert_eq!(drawn, [peer, ("tidings, patience 2 s", &[(2.5, 0.02)][..])]);
         assert!(of(&[(work, vec![crash])]).is_none());

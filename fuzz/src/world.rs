@@ -92,7 +92,7 @@ impl World {
             large,
             has_much,
             cookie: None,
-        share: None,
+            share: None,
         }));
     }
 

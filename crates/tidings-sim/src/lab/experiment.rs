@@ -347,7 +347,7 @@ mod tests {
         }
         assert_eq!(
             "gossip".parse::<Experiment>().expect_err("there is none").to_string(),
-            "there is no experiment \"gossip\": there are spread, rumors, mongering, staleness, digest, detect, detection, heal, join"
+            "there is no experiment \"gossip\": there are spread, scale, rumors, mongering, staleness, flow, digest, detect, detection, heal, join"
         );
     }
 }

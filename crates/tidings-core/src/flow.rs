@@ -1,8 +1,8 @@
 //! How much this node may write, where the cluster is told more than it takes in.
 //!
 //! Section 4 of van Renesse, Dumitriu, Gough and Thomas (2008). Nobody is limited until three rounds in a row left somebody
-//! without a part of what there was to tell, and no stream brought it. Then whoever sees that writes a quarter less than it did, and a little more
-//! again while all fits; two that are limited and gossip share what both may write, and what one does not need, the other gets.
+//! without much of what there was to tell, and no stream brought it. Then whoever sees that writes a quarter less than it did,
+//! and more again while all fits; two that are limited and gossip share what both may write, and what one does not need, the other gets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const STREAK: u32 = 3;
 /// What is left of the limit when it was too much; and when it was, and the last one too.
 const DECREASE: f64 = 0.75;
 const AGAIN: f64 = 0.5;
-/// After so many rounds without too much, a node that needs no limit has none.
+/// After so many rounds in a row without too much, a node has no limit.
 const CALM: u32 = 60;
 /// Who was left without all for more rounds than this, and always the same one, is held up by something else.
 const STUCK: u32 = 32;
@@ -303,8 +303,10 @@ mod tests {
         let mut flow = loaded(50, 3);
         while flow.admit(1_000, at(50)).is_ok() {}
         assert!(flow.is_short());
-        (0..60).for_each(|round| flow.begin_round(10, at(51 + round)));
-        assert!(!flow.is_short() && flow.limit.is_none());
+        (0..10).for_each(|round| flow.begin_round(10, at(51 + round)));
+        assert!(!flow.is_short() && flow.limit.is_some(), "it could write again");
+        (0..50).for_each(|round| flow.begin_round(10, at(61 + round)));
+        assert!(flow.limit.is_none());
     }
 
     #[test]

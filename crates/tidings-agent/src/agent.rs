@@ -113,6 +113,7 @@ fn builder(config: &AgentConfig) -> Result<Builder, Failure> {
         .hold(config.hold)
         .rumor_budget(config.rumor_datagrams, config.rumor_bytes)
         .flow_control(config.flow_control)
+        .grace(config.grace)
         .patience(config.patience)
         .datagram(config.datagram)
         .limits(config.max_keys, config.max_bytes);

@@ -65,6 +65,8 @@ pub(crate) enum Command {
         #[arg(allow_negative_numbers = true)]
         value: String,
         #[command(flatten)]
+        lasts: Lasts,
+        #[command(flatten)]
         to: To,
     },
     /// Delete a key of the agent's node
@@ -129,6 +131,17 @@ pub(crate) struct Print {
     /// How to print: for people, as JSON, or as JSON with one element a line
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     pub(crate) output: Format,
+}
+
+/// For how long a value is there: until it is written again or deleted, if nothing is said.
+#[derive(Debug, Args)]
+pub(crate) struct Lasts {
+    /// After how long the key expires everywhere: from 1ms to ten years
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) ttl: Option<Duration>,
+    /// Whether the key ends with this life of the node: it is gone after a restart, and once the node has left
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
 }
 
 /// What there is to do with a configuration.

@@ -8,7 +8,7 @@ use tidings::Value;
 use crate::body::{
     EntryBody, LeftBody, MemberBody, State, StateBody, StatusBody, TrafficBody, ValueBody, WrittenBody,
 };
-use crate::cli::To;
+use crate::cli::{Lasts, To};
 use crate::client::{Client, escape, key_path};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Column, Format, count, paint, visible};
@@ -60,9 +60,13 @@ pub(crate) fn get(owner: &str, key: &str, to: &To) -> Result<(), Failure> {
 }
 
 /// `tidings set`.
-pub(crate) fn set(key: &str, value: String, to: &To) -> Result<(), Failure> {
+pub(crate) fn set(key: &str, value: String, lasts: &Lasts, to: &To) -> Result<(), Failure> {
     let value = if value == "-" { read_stdin()? } else { value.into_bytes() };
-    let body = client(to).put(&key_path("@self", key), &value)?;
+    let ttl = lasts.ttl.map(|ttl| format!("ttl={}", escape(&humantime::format_duration(ttl).to_string())));
+    let query = ttl.into_iter().chain(lasts.ephemeral.then(|| "ephemeral=true".to_owned()));
+    let query = query.collect::<Vec<_>>().join("&");
+    let mark = if query.is_empty() { "" } else { "?" };
+    let body = client(to).put(&format!("{}{mark}{query}", key_path("@self", key)), &value)?;
     output::one(to.print.output, &body, |written: WrittenBody| Ok(written_line(&written, "set")))
 }
 
@@ -281,6 +285,8 @@ mod tests {
             value,
             version: 7,
             generation: 1,
+            ttl_ms: None,
+            ephemeral: false,
         };
         let entries = vec![
             entry("a", ValueBody::Text("two\nlines".to_owned())),

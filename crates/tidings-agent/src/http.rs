@@ -10,7 +10,7 @@ use axum::http::{Method, Uri};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use serde::{Deserialize, Serialize};
-use tidings::{Node, Version};
+use tidings::{Lifetime, Node, Version};
 use tokio::net::TcpListener;
 
 use crate::body::{
@@ -150,12 +150,40 @@ async fn entry(State(desk): State<Arc<Desk>>, target: Target) -> Result<Json<Ent
     ))
 }
 
+/// For how long a value is there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lasts {
+    ttl: Option<String>,
+    #[serde(default)]
+    ephemeral: bool,
+}
+
+impl Lasts {
+    /// What the query of `uri` says.
+    fn read(uri: &Uri) -> Result<Lifetime, Problem> {
+        let refuse = |fact| {
+            let fix =
+                "say it as ?ttl=30s (500ms, 1h), as ?ephemeral=true, with & between both, or not at all";
+            Problem::new(Kind::BadRequest, fact, fix)
+        };
+        let Query(lasts) = Query::<Self>::try_from_uri(uri).map_err(|error| refuse(error.body_text()))?;
+        let read = |text: String| {
+            humantime::parse_duration(&text)
+                .map_err(|error| refuse(format!("the ttl {text:?} is none: {error}")))
+        };
+        Ok(Lifetime { ttl: lasts.ttl.map(read).transpose()?, is_ephemeral: lasts.ephemeral })
+    }
+}
+
 async fn set(
     State(desk): State<Arc<Desk>>,
     target: Target,
+    uri: Uri,
     body: Body,
 ) -> Result<Json<WrittenBody>, Problem> {
     target.must_be_owned_by(desk.node.name())?;
+    let lifetime = Lasts::read(&uri)?;
     let value = to_bytes(body, BODY_LIMIT).await.map_err(|_| {
         Problem::new(
             Kind::TooLarge,
@@ -163,7 +191,7 @@ async fn set(
             format!("send a value of {} bytes at most", tidings::Value::MAX_LEN),
         )
     })?;
-    let version = desk.node.set(&target.key, &value).await?;
+    let version = desk.node.set_for([(&target.key, &value)], lifetime).await?;
     desk.written(target.key, version).await
 }
 

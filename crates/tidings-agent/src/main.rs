@@ -41,7 +41,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Members { to } => commands::members(&to),
         Command::State { node, to } => commands::state(node.as_deref(), &to),
         Command::Get { owner, key, to } => commands::get(&owner, &key, &to),
-        Command::Set { key, value, to } => commands::set(&key, value, &to),
+        Command::Set { key, value, lasts, to } => commands::set(&key, value, &lasts, &to),
         Command::Delete { key, to } => commands::delete(&key, &to),
         Command::Watch { prefix, to } => watch::run(&prefix, &to),
         Command::Status { to } => commands::status(&to),

@@ -48,6 +48,10 @@ pub struct Config {
     pub max_keys: usize,
     /// How many bytes of keys and values one owner may have.
     pub max_bytes: usize,
+    /// How old a tombstone of this node becomes before it is collected, with all others of the moment. Whoever was away for
+    /// longer is told everything of this node again, so that nothing deleted comes back; shorter saves memory, and costs that
+    /// more often.
+    pub grace: Duration,
     /// How many nodes are remembered. It bounds what strangers can make this node store.
     pub max_nodes: usize,
     /// Whether the driver keeps state on disk. Then generations and writes are given to
@@ -135,6 +139,7 @@ impl Config {
             max_value: Value::MAX_LEN,
             max_keys: 16_384,
             max_bytes: 8 << 20,
+            grace: Duration::from_secs(3_600),
             max_nodes: 65_536,
             durable: false,
             flow_control: true,
@@ -145,7 +150,7 @@ impl Config {
     /// The longest message that a node of this configuration reads from a stream: an owner as large as is allowed.
     #[must_use]
     pub fn longest_message(&self) -> usize {
-        const ENTRY: usize = 1 + 3 * size::VARINT;
+        const ENTRY: usize = 1 + 3 * size::VARINT + size::LIFE;
         (1 << 20) + 2 * (self.max_bytes + self.max_keys * ENTRY)
     }
 
@@ -169,6 +174,10 @@ impl Config {
         }
         if self.hold > hour {
             return Err(range("the time that news is held", &self.hold, &Duration::ZERO, &hour));
+        }
+        let year = 365 * 24 * hour;
+        if self.grace < Self::SHORTEST_INTERVAL || self.grace > year {
+            return Err(range("the grace of tombstones", &self.grace, &Self::SHORTEST_INTERVAL, &year));
         }
         if !self.mongering.is_possible() {
             let (least, most) =

@@ -53,6 +53,7 @@ mod flaw;
 mod acquaintances;
 mod bounds;
 mod cluster;
+mod collector;
 mod config;
 mod contacts;
 mod delta;
@@ -94,7 +95,7 @@ pub mod wire;
 pub use acquaintances::Acquaintances;
 pub use config::{Config, ConfigError, Mode, SeedRule};
 pub use delta::{Delta, Introduction, Span};
-pub use entry::{Entry, Key, KeyError, Value};
+pub use entry::{Entry, Key, KeyError, Lifetime, Value};
 pub use event::{Cause, Event, EventKind};
 #[cfg(feature = "planted")]
 pub use flaw::{Flaw, plant};

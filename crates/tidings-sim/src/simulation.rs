@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidings_core::{Event, Gossiper, Interner, Moment, NodeId, NodeName, Rng, Shown};
 
-use crate::checker::Checker;
+use crate::checker::{Broken, Checker};
 use crate::counts::Counts;
 use crate::network::Network;
 use crate::node::{Place, SimNode};
@@ -54,6 +54,17 @@ impl Simulation {
             interner: Interner::default(),
             touched: None,
         }
+    }
+
+    /// Looks at every step whether the promises of PROTOCOL.md are kept: to be said before the first node starts.
+    pub fn check(&mut self) {
+        self.checker = Some(Box::default());
+    }
+
+    /// The first promise that was broken, if they are looked at. Nothing happens any more after that.
+    #[must_use]
+    pub fn broken(&self) -> Option<&Broken> {
+        self.checker.as_ref()?.broken()
     }
 
     /// Keeps a trace from now on.

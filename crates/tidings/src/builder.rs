@@ -164,6 +164,14 @@ impl Builder {
         self
     }
 
+    /// How old a tombstone of this node becomes before it is collected: an hour by default. A node that was away for longer
+    /// is told everything of this one again, so that no deleted key comes back.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.config.grace = grace;
+        self
+    }
+
     /// Where to keep what survives a restart: the generation, this node's keys, and where others are.
     #[must_use]
     pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {

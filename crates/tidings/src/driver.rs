@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tidings_core::{
-    Conflict, Event, Gossiper, Key, Message, Peer, PersistMark, Seal, StreamId, Transmit, Value, Version,
-    WriteError,
+    Conflict, Event, Gossiper, Key, Lifetime, Message, Peer, PersistMark, Seal, StreamId, Transmit, Value,
+    Version, WriteError,
 };
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -28,7 +28,7 @@ type Reply = oneshot::Sender<Result<Version, Error>>;
 
 /// What a node is asked to do.
 pub(crate) enum Command {
-    Set(Vec<(Key, Value)>, Reply),
+    Set(Vec<(Key, Value)>, Lifetime, Reply),
     Delete(Key, Reply),
     Ask(Box<dyn FnOnce(&View<'_>) + Send>),
     Leave,
@@ -311,8 +311,8 @@ impl Driver {
     fn obey(&mut self, command: Command) {
         let now = self.clock.now();
         match command {
-            Command::Set(pairs, reply) => {
-                let written = self.core.set(now, pairs);
+            Command::Set(pairs, lifetime, reply) => {
+                let written = self.core.set_for(now, pairs, lifetime);
                 self.await_write(written, reply);
             }
             Command::Delete(key, reply) => {
@@ -320,6 +320,8 @@ impl Driver {
                 self.await_write(written, reply);
             }
             Command::Ask(question) => {
+                // So that nothing is shown that has expired.
+                self.core.handle_timeout(now);
                 question(&View { core: &self.core, now, books: &self.books, events: &self.events });
             }
             Command::Leave => self.core.leave(now),

@@ -124,6 +124,7 @@ fn fix_of_write(refused: &WriteError) -> Option<String> {
         WriteError::Repeated { .. } => "give each key once",
         WriteError::ValueTooLong { .. } => "store the large value elsewhere, and gossip where it is",
         WriteError::TooManyKeys { .. } | WriteError::TooManyBytes { .. } => "keep less on this node",
+        WriteError::Lifetime { .. } => "give a time to live as 500ms, 30s or 1h",
         WriteError::Absent { .. } => "look at the keys that there are",
         WriteError::TooManyWrites => "check the clock of this machine",
         WriteError::Busy { .. } => {

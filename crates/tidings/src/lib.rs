@@ -37,9 +37,9 @@ pub use events::{Events, Notice};
 pub use node::{Found, Node};
 pub use status::{BlockedStream, Status, Traffic};
 pub use tidings_core::{
-    Cause, ConfigError, Event, EventKind, Generation, Heartbeat, Key, KeyError, Member, Mode, Mongering,
-    MongeringError, NameError, NodeName, NodeState, Shown, Snapshot, Standing, Stop, StreamEnd, Suspected,
-    Value, Version, WallClock, WriteError,
+    Cause, ConfigError, Event, EventKind, Generation, Heartbeat, Key, KeyError, Lifetime, Member, Mode,
+    Mongering, MongeringError, NameError, NodeName, NodeState, Shown, Snapshot, Standing, Stop, StreamEnd,
+    Suspected, Value, Version, WallClock, WriteError,
 };
 pub use watch::Watch;
 

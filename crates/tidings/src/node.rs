@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tidings_core::{
-    Conflict, Event, Generation, Key, Member, NodeName, NodeState, Snapshot, Value, Version, WriteError,
+    Conflict, Event, Generation, Key, Lifetime, Member, NodeName, NodeState, Shown, Snapshot, Value, Version,
+    WriteError,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
@@ -43,6 +44,8 @@ pub struct Found {
     pub version: Version,
     /// The value.
     pub value: Value,
+    /// For how long it is there from now on.
+    pub lifetime: Lifetime,
 }
 
 impl Node {
@@ -101,9 +104,37 @@ impl Node {
         &self,
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Version, Error> {
+        self.set_for(pairs, Lifetime::default()).await
+    }
+
+    /// Sets several keys of this node in one version, for a lifetime: until their time to live is over, or until this life of
+    /// the node is. As [`set`](Self::set).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidings::{Lifetime, Node};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tidings::Error> {
+    /// let node = Node::builder("api-1").listen(([127, 0, 0, 1], 0)).start().await?;
+    /// node.set_for([("lease", "7")], Lifetime::ttl(Duration::from_secs(30))).await?;
+    /// node.set_for([("session", "a"), ("role", "b")], Lifetime::ephemeral()).await?;
+    /// let lease = node.get("api-1", "lease").await?.expect("it has been set just now");
+    /// assert!(lease.lifetime.ttl <= Some(Duration::from_secs(30)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`set`](Self::set), or the time to live is shorter than a millisecond or longer than ten years.
+    pub async fn set_for<K: AsRef<str>, V: AsRef<[u8]>>(
+        &self,
+        pairs: impl IntoIterator<Item = (K, V)>,
+        lifetime: Lifetime,
+    ) -> Result<Version, Error> {
         let pair = |(key, value): (K, V)| Ok((Key::new(key.as_ref())?, Value::from(value)));
         let pairs = pairs.into_iter().map(pair).collect::<Result<Vec<_>, WriteError>>()?;
-        self.write(|reply| Command::Set(pairs.clone(), reply)).await
+        self.write(|reply| Command::Set(pairs.clone(), lifetime, reply)).await
     }
 
     /// Deletes a key of this node; as [`set`](Self::set).
@@ -123,8 +154,8 @@ impl Node {
         let Ok(owner) = NodeName::new(owner) else { return Ok(None) };
         let key = key.to_owned();
         self.ask(move |view| {
-            let (generation, shown) = view.core.value(&owner, &key)?;
-            Some(Found { generation, version: shown.version, value: shown.value })
+            let (generation, Shown { value, version, lifetime }) = view.core.value(&owner, &key)?;
+            Some(Found { generation, version, value, lifetime })
         })
         .await
     }

@@ -245,6 +245,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         take: |config, given| put(&mut config.max_bytes, within(size(given)?, 1, 1 << 32)?),
         show: |config| json!(show_size(config.max_bytes)),
     },
+    Setting {
+        key: "grace",
+        form: "DURATION",
+        help: "How long a deleted key is remembered; a node that was away for longer is told everything of this one again",
+        accepts: "a duration as 10m or 1h, from 10ms to 365d",
+        many: false,
+        take: |config, given| {
+            let longest = Duration::from_secs(365 * 24 * 3_600);
+            put(&mut config.grace, within(duration(given)?, Duration::from_millis(10), longest)?)
+        },
+        show: |config| json!(humantime::format_duration(config.grace).to_string()),
+    },
 ];
 
 /// Lets the rows be expressions.
@@ -331,6 +343,7 @@ mod tests {
         let interval: Change = |builder, n| builder.interval(Duration::from_millis(n as u64));
         let datagrams: Change = |builder, n| builder.rumor_budget(u32::try_from(n).unwrap(), 1 << 10);
         let rumor_bytes: Change = |builder, n| builder.rumor_budget(1, u32::try_from(n).unwrap());
+        let grace: Change = |builder, ms| builder.grace(Duration::from_millis(ms as u64));
         let max_keys: Change = |builder, n| builder.limits(n, 1);
         let max_bytes: Change = |builder, n| builder.limits(1, n);
         for (key, least, most, write, change) in [
@@ -341,6 +354,7 @@ mod tests {
             ("rumor_bytes", 1 << 10, 1 << 24, bytes, rumor_bytes),
             ("max_keys", 1, 1 << 24, number, max_keys),
             ("max_bytes", 1, 1 << 32, bytes, max_bytes),
+            ("grace", 10, 365 * 24 * 3_600_000, millis, grace),
         ] {
             for (given, fits) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
                 assert_eq!(taken(key, &write(given)).is_some(), fits, "{key} = {given}");

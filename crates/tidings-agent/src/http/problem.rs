@@ -124,7 +124,7 @@ impl From<Error> for Problem {
 fn kind_of(refused: &WriteError) -> Kind {
     match refused {
         WriteError::Key(..) | WriteError::Reserved { .. } => Kind::BadKey,
-        WriteError::Empty | WriteError::Repeated { .. } => Kind::BadRequest,
+        WriteError::Empty | WriteError::Repeated { .. } | WriteError::Lifetime { .. } => Kind::BadRequest,
         WriteError::ValueTooLong { .. } => Kind::TooLarge,
         WriteError::TooManyKeys { .. } | WriteError::TooManyBytes { .. } => Kind::NoRoom,
         WriteError::Absent { .. } => Kind::NoSuchKey,

@@ -94,6 +94,7 @@ fn every_setting_can_be_given_by_every_layer() {
         ("rumor_datagrams", "7"),
         ("rumor_bytes", "8KiB"),
         ("flow_control", "off"),
+        ("grace", "1m"),
         ("patience", "3"),
         ("datagram", "1400B"),
         ("max_keys", "6"),
@@ -162,6 +163,7 @@ fn the_table_shows_where_each_value_comes_from() {
         datagram         1200B           default
         max_keys         16384           default
         max_bytes        8MiB            default
+        grace            1h              default
     "#]]
     .assert_eq(&done.out);
     let lines = show(&["--name", "api-1", "-o", "jsonl"], &[]).out;

@@ -90,7 +90,7 @@ impl Gossiper {
                 }
                 if flaw!(Overwritten) {
                     let limits = Limits { keys: self.config.max_keys, bytes: self.config.max_bytes };
-                    self.cluster.change_own(|own| drop(own.apply(delta, limits)));
+                    self.cluster.change_own(|own| drop(own.apply(delta, now.moment, limits)));
                 }
                 self.hear_of_my_state(now, delta.generation, delta.through);
             } else {
@@ -147,6 +147,9 @@ impl Gossiper {
         let departed = self.cluster.endpoint(id).is_some_and(|endpoint| endpoint.has_departed());
         if departed && self.cluster.standing(id) != Some(Standing::Departed) {
             self.see_off(now, id);
+        }
+        if departed {
+            self.end_ephemeral(now, id);
         }
     }
 

@@ -62,6 +62,7 @@ impl Gossiper {
         (self.clock.retries, self.clock.repeats, self.clock.repairs) = (RETRIES, REPEATS, REPAIRS);
         self.clock.parts = PARTS;
         self.forget_evidence(now);
+        self.collect_if_due(now);
         self.exchanges.forget(now.moment, 10 * self.config.interval.max(Duration::from_millis(100)));
         self.answer_claims(now);
         let (ids, addresses) = self.choose();

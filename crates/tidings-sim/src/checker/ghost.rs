@@ -1,9 +1,11 @@
 //! What each owner really wrote, in each of its lives, and when it ran.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use tidings_core::{
-    Entry, Generation, Gossiper, Head, Heartbeat, Key, Moment, NodeId, NodeName, Replica, Value, Version,
+    Entry, Generation, Gossiper, Head, Heartbeat, Key, Lifetime, Moment, NodeId, NodeName, Replica, Value,
+    Version,
 };
 
 use super::claims::Claims;
@@ -35,16 +37,40 @@ pub(super) struct Life {
     pub max: Version,
     /// How far its heart has come.
     pub heartbeat: Heartbeat,
-    /// Writes that were accepted and do not show yet.
-    staged: VecDeque<(Version, Write)>,
+    /// What ends by itself.
+    mortal: BTreeMap<(Version, Key), Mortal>,
+    /// Whether it ended with a departure.
+    is_over: bool,
+    /// Writes that were accepted and do not show yet, and when they were.
+    staged: VecDeque<(Version, Moment, Write)>,
+}
+
+/// A value that ends by itself.
+#[derive(Debug, Clone, Copy)]
+struct Mortal {
+    /// When it expires for its owner; [`Moment::NEVER`] if it does not.
+    expires: Moment,
+    /// By how much sooner it may for others: clocks differ by two hundredths at most, and each relay rounds.
+    sooner: Duration,
+    is_ephemeral: bool,
+}
+
+impl Mortal {
+    fn new(now: Moment, lifetime: Lifetime) -> Self {
+        let Lifetime { ttl, is_ephemeral } = lifetime;
+        let expires = ttl.map_or(Moment::NEVER, |ttl| now + ttl);
+        Self { expires, sooner: ttl.unwrap_or_default() / 32 + Duration::from_millis(10), is_ephemeral }
+    }
 }
 
 impl Life {
-    /// A life that begins with what `replica` has.
-    fn from(replica: &Replica) -> Self {
+    /// A life that begins at `now` with what `replica` has, by a clock that shows `shown`.
+    fn from(replica: &Replica, now: Moment, shown: Moment) -> Self {
         let mut life = Self { max: replica.max_version(), ..Self::default() };
-        for (key, Entry { value, version }) in replica.entries() {
+        for (key, Entry { value, version, expires, is_ephemeral }) in replica.entries() {
+            let ttl = (*expires != Moment::NEVER).then(|| expires.since(shown));
             life.put(*version, key.clone(), value.clone());
+            life.limit(now, *version, key, Lifetime { ttl, is_ephemeral: *is_ephemeral });
         }
         life
     }
@@ -52,6 +78,42 @@ impl Life {
     fn put(&mut self, version: Version, key: Key, value: Option<Value>) {
         self.newest.insert(key.clone(), (version, value.clone()));
         self.written.insert((version, key), value);
+    }
+
+    /// What was written as `version` is there for a lifetime, from `now` on.
+    fn limit(&mut self, now: Moment, version: Version, key: &Key, lifetime: Lifetime) {
+        if lifetime != Lifetime::default() {
+            self.mortal.insert((version, key.clone()), Mortal::new(now, lifetime));
+        }
+    }
+
+    /// Whether what was written as `version` may have ended by itself.
+    pub(super) fn may_be_over(&self, now: Moment, version: Version, key: &Key) -> bool {
+        self.mortal.get(&(version, key.clone())).is_some_and(|mortal| {
+            now + mortal.sooner >= mortal.expires || mortal.is_ephemeral && self.is_over
+        })
+    }
+
+    /// For how long what was written as `version` has been over for its owner.
+    pub(super) fn over_for(&self, now: Moment, version: Version, key: &Key) -> Duration {
+        self.mortal.get(&(version, key.clone())).map_or(Duration::ZERO, |mortal| now.since(mortal.expires))
+    }
+
+    /// Whether what was written as `version` was to end with this life.
+    pub(super) fn is_ephemeral(&self, version: Version, key: &Key) -> bool {
+        self.mortal.get(&(version, key.clone())).is_some_and(|mortal| mortal.is_ephemeral)
+    }
+
+    /// Whether `entry` is what was written of `key` then, or what is left of it.
+    pub(super) fn is_left(&self, now: Moment, key: &Key, entry: &Entry, written: &Option<Value>) -> bool {
+        *written == entry.value || entry.value.is_none() && self.may_be_over(now, entry.version, key)
+    }
+
+    /// Whether an owner, or one that knows its newest write of `key`, may lack it, where tombstones were collected up to `gc`.
+    pub(super) fn may_be_collected(&self, now: Moment, key: &Key, gc: Version) -> bool {
+        self.newest.get(key).is_none_or(|(version, value)| {
+            *version <= gc && (value.is_none() || self.may_be_over(now, *version, key))
+        })
     }
 
     /// The newest write that a user was told of: a departure is none, and not for the disk.
@@ -62,9 +124,10 @@ impl Life {
 
     /// Lets all writes up to `version` show.
     fn show(&mut self, version: Version) {
-        while self.staged.front().is_some_and(|(staged, _)| *staged <= version) {
-            let Some((version, write)) = self.staged.pop_front() else { return };
+        while self.staged.front().is_some_and(|(staged, ..)| *staged <= version) {
+            let Some((version, at, (write, lifetime))) = self.staged.pop_front() else { return };
             for (key, value) in write {
+                self.limit(at, version, &key, lifetime);
                 self.put(version, key, value);
             }
             self.max = version;
@@ -107,7 +170,7 @@ impl Checker {
         let unknown = unknown.map(|(key, _)| key.clone());
         (ghost.up_since, ghost.away_at) = (now, Some(now));
         ghost.running.insert(place);
-        ghost.lives.insert(generation, Life::from(replica));
+        ghost.lives.insert(generation, Life::from(replica, now, node.moment(now)));
         let max = replica.max_version();
         if let Some(key) = unknown {
             self.break_promise(
@@ -149,7 +212,7 @@ impl Checker {
     /// A node goes on.
     pub(crate) fn resumed(&mut self, now: Moment, place: Place) {
         let view = self.view(place);
-        let slept = view.paused_at.take().map_or(std::time::Duration::ZERO, |at| now.since(at));
+        let slept = view.paused_at.take().map_or(Duration::ZERO, |at| now.since(at));
         // What is shorter than two intervals need not be noticed.
         if slept >= 2 * view.interval {
             // Its clock may be a hundredth too fast.
@@ -174,9 +237,13 @@ impl Checker {
         self.view(place).own_touched = true;
         self.expect_soon(now, me, version);
         let Some(ghost) = self.ghosts.get_mut(&me) else { return };
-        ghost.ever.extend(write.iter().map(|(key, value)| (version, key.clone(), value.clone())));
+        let (writes, Lifetime { ttl, is_ephemeral }) = &write;
+        // What is ephemeral is never on disk, and what expires is there as a tombstone, too.
+        let lasting = writes.iter().filter(|_| !is_ephemeral);
+        ghost.ever.extend(lasting.clone().map(|(key, value)| (version, key.clone(), value.clone())));
+        ghost.ever.extend(lasting.filter(|_| ttl.is_some()).map(|(key, _)| (version, key.clone(), None)));
         if let Some(life) = ghost.lives.get_mut(&own.generation) {
-            life.staged.push_back((version, write));
+            life.staged.push_back((version, now, write));
         }
     }
 
@@ -227,20 +294,25 @@ impl Checker {
         if max == life.max && !touched {
             return;
         }
+        let Some(replica) = core.replica(id) else { return };
         life.show(max);
-        if leaving && life.max.0 + 1 == max.0 {
+        if life.max.0 + 1 == max.0 && replica.gc_version() == life.max {
+            // It collected its tombstones, which takes a version.
+            life.max = max;
+        } else if leaving && life.max.0 + 1 == max.0 {
             let key = Key::new("tidings/departed").expect("the protocol's own key is one");
             ghost.ever.insert((max, key.clone(), Some(Value::from(b""))));
             life.put(max, key, Some(Value::from(b"")));
-            life.max = max;
+            (life.max, life.is_over) = (max, true);
         }
-        let Some(replica) = core.replica(id) else { return };
-        let shown = replica.entries().map(|(key, entry)| (key, entry.version, &entry.value));
-        let wrong = shown.filter(|(key, version, value)| {
-            !life.newest.get(*key).is_some_and(|(v, written)| v == version && written == *value)
+        let wrong = replica.entries().find(|(key, entry)| {
+            let is_left = |written| life.is_left(now, key, entry, written);
+            !life.newest.get(*key).is_some_and(|(v, written)| *v == entry.version && is_left(written))
         });
-        let wrong = wrong.map(|(key, version, _)| (key.clone(), version)).next();
-        let missing = life.newest.len() != replica.entries().len();
+        let wrong = wrong.map(|(key, entry)| (key.clone(), entry.version));
+        let gc = replica.gc_version();
+        let is_there = |key: &Key| replica.entry(key.as_str()).is_some();
+        let missing = life.newest.keys().any(|key| !is_there(key) && !life.may_be_collected(now, key, gc));
         let reused =
             |version: Version| version <= life.max && life.written.keys().any(|(v, _)| *v == version);
         let is_reused = wrong.as_ref().is_some_and(|(_, version)| reused(*version));

@@ -150,7 +150,7 @@ impl Owner {
             let value = (change == Change::Put).then(|| mark.value());
             let key = Key::new(KEYS[usize::from(key)]).expect("it is a key");
             entries.retain(|(other, _)| *other != key);
-            entries.push((key, Entry { value, version: Version(version.into()) }));
+            entries.push((key, Entry::new(value, Version(version.into()))));
         }
         life.together |= u16::from(changes.iter().all(Option::is_some)) << version;
         let (generation, gc) = (own.generation(), own.gc_version());

@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tidings_core::{
-    Applied, Body, Delta, Entry, Generation, Head, Heartbeat, Introduction, Key, Limits, Message, News,
-    NodeName, Replica, Seal, Sender, Value, Version,
+    Applied, Body, Delta, Entry, Generation, Head, Heartbeat, Introduction, Key, Limits, Message, Moment,
+    News, NodeName, Replica, Seal, Sender, Value, Version,
 };
 
 use super::owner::{KEYS, Mark};
@@ -175,7 +175,7 @@ impl Real {
             unreadable: 0,
         };
         real.put(View::default(), None);
-        let nothing = Replica::new(Generation(1)).cut(real.who.name.id(), &real.who, None, usize::MAX);
+        let nothing = Replica::new(Generation(1)).cut(real.who.name.id(), &real.who, None, NOW, usize::MAX);
         real.deltas.extend(nothing);
         real
     }
@@ -226,7 +226,7 @@ impl Real {
         let Some(replica) = self.replica(teller).cloned() else { return Rc::new([]) };
         let mut deltas = BTreeSet::new();
         for line in self.lines() {
-            let cut = |room| replica.cut(self.who.name.id(), &self.who, line, room);
+            let cut = |room| replica.cut(self.who.name.id(), &self.who, line, NOW, room);
             let mut cuts: Vec<_> = (0..=Self::MOST_ROOM).filter_map(cut).collect();
             assert_eq!(cuts.last().cloned(), cut(usize::MAX), "there is room for everything");
             cuts.dedup();
@@ -314,14 +314,17 @@ impl Real {
         }
         let line = self.replica(hearer).map(|hearer| (hearer.generation(), hearer.max_version()));
         let teller_now = self.replica(teller);
-        let all =
-            teller_now.and_then(|teller| teller.cut(self.who.name.id(), &self.who, line, Self::MOST_ROOM));
+        let all = teller_now
+            .and_then(|teller| teller.cut(self.who.name.id(), &self.who, line, NOW, Self::MOST_ROOM));
         let told = all.and_then(|all| self.send(all));
         let heard = told.map(|delta| (delta, self.hear(hearer, delta)));
         self.meetings.insert((teller, hearer), heard);
         heard
     }
 }
+
+/// Nothing here expires, so that it is always the same time.
+const NOW: Moment = Moment::from_micros(0);
 
 type Told = (Key, Option<Value>, Version);
 
@@ -333,7 +336,7 @@ fn take(known: Option<Replica>, delta: &Delta) -> (Option<Replica>, Outcome, Vec
     }
     let before = known.clone();
     let mut replica = known.unwrap_or_else(|| Replica::new(delta.generation));
-    match replica.apply(delta, Real::LIMITS) {
+    match replica.apply(delta, NOW, Real::LIMITS) {
         Applied::Taken(told) => (Some(replica), Outcome::Taken, told),
         Applied::Ignored if !is_known && delta.through == Version(0) => {
             (Some(replica), Outcome::Taken, Vec::new())

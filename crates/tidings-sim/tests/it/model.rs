@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use tidings_core::{
-    Applied, Delta, Entry, Generation, Heartbeat, Introduction, Key, Limits, NodeId, NodeName, Replica, Span,
-    Value, Version,
+    Applied, Delta, Entry, Generation, Heartbeat, Introduction, Key, Limits, Moment, NodeId, NodeName,
+    Replica, Span, Value, Version,
 };
 use tidings_sim::model::{Bounds, Explored, Promise, Raises, explore};
 
@@ -93,14 +93,14 @@ fn r26_no_pair_of_gc_and_max_panics() {
                 let before = replica(generation, max, gc);
                 let delta = delta(other, after, through, other_gc);
                 let mut then = before.clone();
-                let outcome = then.apply(&delta, LIMITS);
+                let outcome = then.apply(&delta, Moment::default(), LIMITS);
                 let stand = |replica: &Replica| (replica.generation(), replica.max_version());
                 assert!(stand(&then) >= stand(&before), "{before:?} {delta:?}");
                 assert!(matches!(outcome, Applied::Taken(_)) || then == before, "{before:?} {delta:?}");
                 taken += u64::from(matches!(outcome, Applied::Taken(_)));
                 for line in [None, Some(stand(&before)), Some((Generation(other), Version(through)))] {
                     for room in (0..80).step_by(7) {
-                        let _ = then.cut(NodeId(7), &who(), line, room);
+                        let _ = then.cut(NodeId(7), &who(), line, Moment::default(), room);
                     }
                 }
             }
@@ -165,7 +165,7 @@ fn who() -> Introduction {
 
 /// A value at the newest version, and a tombstone at the one before.
 fn entries(max: u64) -> Vec<(Key, Entry)> {
-    let entry = |key: &str, value, version| (Key::new(key).unwrap(), Entry { value, version });
+    let entry = |key: &str, value, version| (Key::new(key).unwrap(), Entry::new(value, version));
     let value = (max > 0).then(|| entry("a", Some(Value::from("v")), Version(max)));
     let tombstone = (max > 1).then(|| entry("b", None, Version(max - 1)));
     tombstone.into_iter().chain(value).collect()

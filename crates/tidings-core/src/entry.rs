@@ -213,7 +213,9 @@ impl Entry {
         if self.expires == Moment::NEVER {
             return self.clone();
         }
-        Self { expires: now + self.expires.since(Moment::default()), ..self.clone() }
+        let left = self.expires.since(Moment::default());
+        let left = if flaw!(Curtailed) { left / 2 } else { left };
+        Self { expires: now + left, ..self.clone() }
     }
 
     /// For how long the value is there from `now` on.

@@ -275,7 +275,8 @@ impl Owner {
         self.next_mark += 1;
         (self.under_way, self.dirty, self.retry_at) = (Some((mark, self.coming)), false, None);
         let drafted = self.draft.as_ref().unwrap_or(own);
-        let lasting = drafted.entries().filter(|(key, entry)| !key.is_reserved() && !entry.is_ephemeral);
+        let lasts = |entry: &Entry| !entry.is_ephemeral || flaw!(EphemeralSaved);
+        let lasting = drafted.entries().filter(|(key, entry)| !key.is_reserved() && lasts(entry));
         let entries = lasting.map(|(key, entry)| (key.clone(), entry.told(now.moment))).collect();
         let generation = self.coming.unwrap_or(own.generation());
         let (max, gc, accepted) = (drafted.max_version(), drafted.gc_version(), self.accepted);

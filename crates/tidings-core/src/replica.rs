@@ -264,7 +264,11 @@ impl Replica {
                     return;
                 }
                 let version = if flaw!(Relabelled) { self.max } else { version };
-                delta.entries.push((key.clone(), Entry { version, ..entry.told(now) }));
+                let mut told = Entry { version, ..entry.told(now) };
+                if flaw!(Undying) {
+                    told.expires = Moment::NEVER;
+                }
+                delta.entries.push((key.clone(), told));
             }
             room -= cost;
         }

@@ -148,7 +148,7 @@ impl Gossiper {
         if departed && self.cluster.standing(id) != Some(Standing::Departed) {
             self.see_off(now, id);
         }
-        if departed {
+        if departed && !flaw!(Outlived) {
             self.end_ephemeral(now, id);
         }
     }

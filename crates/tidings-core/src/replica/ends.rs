@@ -1,7 +1,7 @@
 //! How what a replica shows comes to its end: overwritten, expired, collected.
 
 use super::{Change, Replica, weight};
-use crate::entry::{Entry, Key};
+use crate::entry::{Entry, Key, Value};
 use crate::time::Moment;
 use crate::version::{Generation, Version};
 
@@ -17,7 +17,7 @@ impl Replica {
     }
 
     /// Turns all that has expired by `now` into tombstones of the versions that it has. Returns what is gone.
-    pub(crate) fn expire(&mut self, now: Moment) -> Vec<Change> {
+    pub fn expire(&mut self, now: Moment) -> Vec<(Key, Option<Value>, Version)> {
         let mut gone = Vec::new();
         while self.deadlines.first().is_some_and(|(at, _)| *at <= now) {
             let (_, key) = self.deadlines.first().cloned().expect("it was just seen");

@@ -81,6 +81,7 @@ pub(super) struct Real {
     tellings: HashMap<ReplicaId, Rc<[DeltaId]>, Fixed>,
     hearings: HashMap<(ReplicaId, DeltaId), Heard, Fixed>,
     meetings: HashMap<(ReplicaId, ReplicaId), Option<(DeltaId, Heard)>, Fixed>,
+    ends: HashMap<ReplicaId, Heard, Fixed>,
     /// Deltas that the decoder refused.
     pub unreadable: u64,
 }
@@ -152,6 +153,8 @@ impl Held {
 impl Real {
     /// More than the largest delta has: two entries, and who the owner is.
     const MOST_ROOM: usize = 64;
+    /// When everything expires that can. It is always the same time until then, so that what is left is always the same.
+    pub(super) const END: Moment = Moment::from_micros(1_000);
     const LIMITS: Limits = Limits { keys: 8, bytes: 1024 };
 
     pub(super) fn new(bounds: Bounds) -> Self {
@@ -172,6 +175,7 @@ impl Real {
             tellings: HashMap::default(),
             hearings: HashMap::default(),
             meetings: HashMap::default(),
+            ends: HashMap::default(),
             unreadable: 0,
         };
         real.put(View::default(), None);
@@ -284,6 +288,21 @@ impl Real {
         heard
     }
 
+    /// What becomes of a replica when all has expired that can.
+    pub(super) fn expire(&mut self, replica: ReplicaId) -> Heard {
+        if let Some(&heard) = self.ends.get(&replica) {
+            return heard;
+        }
+        let mut heard = Heard { outcome: Outcome::Taken, then: replica, broken: None };
+        if let Some(mut after) = self.replica(replica).cloned() {
+            let told = after.expire(Self::END);
+            heard.then = self.keep(after);
+            heard.broken = self.judge(replica, Outcome::Taken, heard.then, &told);
+        }
+        self.ends.insert(replica, heard);
+        heard
+    }
+
     fn judge(&self, before: ReplicaId, outcome: Outcome, then: ReplicaId, told: &[Told]) -> Option<Promise> {
         let (old, new) = (self.view(before), self.view(then));
         let moved = outcome == Outcome::Taken;
@@ -323,7 +342,7 @@ impl Real {
     }
 }
 
-/// Nothing here expires, so that it is always the same time.
+/// What time it is.
 const NOW: Moment = Moment::from_micros(0);
 
 type Told = (Key, Option<Value>, Version);

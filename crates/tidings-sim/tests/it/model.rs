@@ -13,8 +13,15 @@ static ONE_LIFE: LazyLock<Explored> = LazyLock::new(|| explore(Bounds { versions
 
 /// The same with a `gc_version` that stays behind; see [`a_low_gc_version_can_hide_a_key_for_a_while`].
 static LOW_RAISES: LazyLock<Explored> = LazyLock::new(|| explore(Bounds { may_hide: true, ..LOW }));
-const LOW: Bounds =
-    Bounds { others: 2, versions: 5, lives: 1, delayed: 0, raises: Raises::ToAny, may_hide: false };
+const LOW: Bounds = Bounds {
+    others: 2,
+    versions: 5,
+    lives: 1,
+    delayed: 0,
+    raises: Raises::ToAny,
+    expiry: false,
+    may_hide: false,
+};
 
 /// Several lives, with all that was there or with nothing.
 static LIVES: LazyLock<Explored> =
@@ -27,6 +34,12 @@ static LATE: LazyLock<Explored> =
     LazyLock::new(|| explore(Bounds { versions: 3, lives: 2, delayed: 1, ..Bounds::default() }));
 static LATER: LazyLock<Explored> =
     LazyLock::new(|| explore(Bounds { versions: 2, lives: 2, delayed: 2, ..Bounds::default() }));
+
+/// Values that expire, at each node by itself.
+static EXPIRY: LazyLock<Explored> =
+    LazyLock::new(|| explore(Bounds { versions: 3, expiry: true, ..Bounds::default() }));
+static EXPIRY_LATE: LazyLock<Explored> =
+    LazyLock::new(|| explore(Bounds { versions: 2, delayed: 1, expiry: true, ..Bounds::default() }));
 
 /// A fourth node.
 static FOUR: LazyLock<Explored> =
@@ -63,6 +76,16 @@ fn r23_whoever_was_away_for_longer_than_tombstones_live_catches_up() {
     for found in [&ONE_LIFE, &LOW_RAISES, &LATE, &FOUR] {
         keeps_all_promises(found);
         assert!(found.tally.raises > 1_000 && found.tally.caught_up > 1_000, "{found:?}");
+    }
+}
+
+/// E2: what has expired is a tombstone here and a value there, of the same version, and that harms nothing.
+#[test]
+fn values_that_expire_anywhere_at_any_time_break_no_promise() {
+    for found in [&EXPIRY, &EXPIRY_LATE] {
+        keeps_all_promises(found);
+        let tally = &found.tally;
+        assert!(tally.expiries > 1_000 && tally.raises > 100 && tally.resets > 100, "{found:?}");
     }
 }
 
@@ -128,6 +151,8 @@ fn wider_searches_keep_all_promises() {
     keeps_all_promises(&explore(Bounds { versions: 3, lives: 2, delayed: 2, ..bounds }));
     keeps_all_promises(&explore(Bounds { others: 3, versions: 5, ..bounds }));
     keeps_all_promises(&explore(Bounds { versions: 6, ..bounds }));
+    keeps_all_promises(&explore(Bounds { versions: 4, expiry: true, ..bounds }));
+    keeps_all_promises(&explore(Bounds { versions: 3, delayed: 1, expiry: true, ..bounds }));
 }
 
 #[test]

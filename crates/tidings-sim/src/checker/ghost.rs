@@ -238,10 +238,11 @@ impl Checker {
         self.expect_soon(now, me, version);
         let Some(ghost) = self.ghosts.get_mut(&me) else { return };
         let (writes, Lifetime { ttl, is_ephemeral }) = &write;
-        // What is ephemeral is never on disk, and what expires is there as a tombstone, too.
-        let lasting = writes.iter().filter(|_| !is_ephemeral);
-        ghost.ever.extend(lasting.clone().map(|(key, value)| (version, key.clone(), value.clone())));
-        ghost.ever.extend(lasting.filter(|_| ttl.is_some()).map(|(key, _)| (version, key.clone(), None)));
+        // What is ephemeral is never on disk; what ended by itself is there as a tombstone.
+        let saved = |(key, value): &(Key, Option<Value>)| (version, key.clone(), value.clone());
+        ghost.ever.extend(writes.iter().filter(|_| !is_ephemeral).map(saved));
+        let ends = ttl.is_some() || *is_ephemeral;
+        ghost.ever.extend(writes.iter().filter(|_| ends).map(|(key, _)| (version, key.clone(), None)));
         if let Some(life) = ghost.lives.get_mut(&own.generation) {
             life.staged.push_back((version, now, write));
         }
@@ -296,10 +297,11 @@ impl Checker {
         }
         let Some(replica) = core.replica(id) else { return };
         life.show(max);
-        if life.max.0 + 1 == max.0 && replica.gc_version() == life.max {
+        let is_next = life.max.0 + 1 == max.0;
+        if is_next && life.max > Version(0) && replica.gc_version() == life.max {
             // It collected its tombstones, which takes a version.
             life.max = max;
-        } else if leaving && life.max.0 + 1 == max.0 {
+        } else if leaving && is_next {
             let key = Key::new("tidings/departed").expect("the protocol's own key is one");
             ghost.ever.insert((max, key.clone(), Some(Value::from(b""))));
             life.put(max, key, Some(Value::from(b"")));

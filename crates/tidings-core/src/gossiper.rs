@@ -157,9 +157,9 @@ impl Gossiper {
         let saved = me.saved.unwrap_or_default();
         let generation = Owner::first_generation(&saved, now.wall);
         let pulse = Pulse::new(now.moment, config.interval);
-        let replica = Replica::restored(generation, saved.max, saved.gc, saved.held(now));
-        let mut collector = Collector::default();
-        collector.look(replica.tombstones() > 0, now.moment);
+        // Nobody holds anything of this life yet, so that nothing has to be told that it lacks.
+        let shown = saved.held(now).filter(|(_, entry)| entry.value.is_some());
+        let replica = Replica::restored(generation, saved.max, Version(0), shown);
         let (id, heartbeat, authored) = (me.name.id(), Heartbeat(0), now.moment);
         let record = Record { replica, address: me.address, name: me.name };
         let own = EndpointState::new(record, heartbeat, authored, pulse);
@@ -170,7 +170,7 @@ impl Gossiper {
         Ok(Self {
             cluster: Cluster::new(id, own, limits, config.max_nodes),
             owner: Owner::new(config.durable, saved.accepted),
-            collector,
+            collector: Collector::default(),
             odds: Odds::new(),
             exchanges: Exchanges::default(),
             suspects: BTreeSet::new(),

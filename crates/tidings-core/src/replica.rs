@@ -130,9 +130,12 @@ impl Replica {
         self.bytes
     }
 
-    /// Moves the replica into another life of its owner, with all that it holds: what the owner itself does.
+    /// Moves the replica into another life of its owner, with all that it shows: what the owner itself does. Nobody holds
+    /// anything of that life yet, so that nothing has to be told that it lacks, and its tombstones go.
     pub(crate) fn begin_life(&mut self, generation: Generation) {
-        self.generation = generation;
+        (self.generation, self.gc) = (generation, self.max);
+        self.drop_tombstones();
+        self.gc = Version(0);
     }
 
     /// Writes all of `writes` as the next version, whatever theirs are: what the owner itself does. Returns that version.

@@ -122,6 +122,17 @@ impl Life {
         by_users.map(|(_, (version, _))| *version).max()
     }
 
+    /// Goes on as another life, with what `replica` has of it: nobody holds anything of it yet, so that it needs no tombstones.
+    fn begin_anew(&mut self, now: Moment, replica: &Replica) {
+        self.heartbeat = Heartbeat(0);
+        let mut newest = std::mem::take(&mut self.newest);
+        newest.retain(|key, (version, value)| {
+            let may_be_gone = value.is_none() || self.may_be_over(now, *version, key);
+            !may_be_gone || replica.entry(key.as_str()).is_some()
+        });
+        self.newest = newest;
+    }
+
     /// Lets all writes up to `version` show.
     fn show(&mut self, version: Version) {
         while self.staged.front().is_some_and(|(staged, ..)| *staged <= version) {
@@ -277,8 +288,12 @@ impl Checker {
         let Some(ghost) = self.ghosts.get_mut(&id) else { return };
         let is_new_life = before.generation != head.generation;
         if is_new_life {
-            let life = ghost.lives.get(&before.generation).cloned().unwrap_or_default();
-            ghost.lives.insert(head.generation, Life { heartbeat: Heartbeat(0), ..life });
+            let mut life = ghost.lives.get(&before.generation).cloned().unwrap_or_default();
+            life.show(max);
+            if let Some(replica) = core.replica(id) {
+                life.begin_anew(now, replica);
+            }
+            ghost.lives.insert(head.generation, life);
             self.count("generation changes");
             if head.generation < before.generation {
                 // It fell back, since nobody believed the other one (G3).

@@ -175,15 +175,27 @@ impl Owner {
     fn raise(&self, real: &mut Real, gc: u8) -> Self {
         let mut next = *self;
         let version = Version(next.take_version().into());
-        next.replica = self.restored(real, self.generation, Some((version, Version(gc.into()))));
+        let own = real.replica(self.replica).expect("the owner knows itself");
+        let entries: Vec<_> = own.entries().map(|(key, entry)| (key.clone(), entry.clone())).collect();
+        let raised = Replica::restored(own.generation(), version, Version(gc.into()), entries);
+        next.replica = real.keep(raised);
         next
     }
 
     fn go_on(&self, real: &mut Real) -> Self {
         let mut next = *self;
         next.generation += 1;
-        next.lives[usize::from(self.generation)] = self.lives[usize::from(self.generation) - 1];
-        next.replica = self.restored(real, next.generation, None);
+        let (own, mut life) = (real.view(self.replica), self.lives[usize::from(self.generation) - 1]);
+        // What expired is as good as deleted: no copy of the new life ever had it.
+        for (held, written) in own.keys.iter().zip(&mut life.keys) {
+            written.deletes |= u16::from(held.shown().is_none() && written.newest > 0) << written.newest;
+        }
+        next.lives[usize::from(self.generation)] = life;
+        let replica = real.replica(self.replica).expect("the owner knows itself");
+        let shown = replica.entries().filter(|(_, entry)| entry.value.is_some());
+        let shown: Vec<_> = shown.map(|(key, entry)| (key.clone(), entry.clone())).collect();
+        let generation = Generation(next.generation.into());
+        next.replica = real.keep(Replica::restored(generation, replica.max_version(), Version(0), shown));
         next
     }
 
@@ -193,14 +205,6 @@ impl Owner {
         *next.present() = Life { era: next.generation, ..Life::default() };
         next.replica = real.keep(Replica::new(Generation(next.generation.into())));
         next
-    }
-
-    /// The owner's replica in a life, with other versions (max, gc) if they are given.
-    fn restored(&self, real: &mut Real, generation: u8, versions: Option<(Version, Version)>) -> ReplicaId {
-        let own = real.replica(self.replica).expect("the owner knows itself");
-        let (max, gc) = versions.unwrap_or((own.max_version(), own.gc_version()));
-        let entries: Vec<_> = own.entries().map(|(key, entry)| (key.clone(), entry.clone())).collect();
-        real.keep(Replica::restored(Generation(generation.into()), max, gc, entries))
     }
 
     fn take_version(&mut self) -> u8 {

@@ -94,11 +94,11 @@ fn every_setting_can_be_given_by_every_layer() {
         ("rumor_datagrams", "7"),
         ("rumor_bytes", "8KiB"),
         ("flow_control", "off"),
-        ("grace", "1m"),
         ("patience", "3"),
         ("datagram", "1400B"),
         ("max_keys", "6"),
         ("max_bytes", "64KiB"),
+        ("grace", "1m"),
     ];
     // Seeds and neighbours exclude each other.
     for left_out in ["seed", "neighbour"] {

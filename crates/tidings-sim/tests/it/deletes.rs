@@ -29,10 +29,14 @@ fn is_well(sim: &Simulation) {
 /// What `viewer` told of `key` of `owner`, and when: whether it was set, or is gone.
 fn told(sim: &Simulation, viewer: Place, owner: Place, key: &str) -> Vec<(Moment, bool)> {
     let of_owner = sim.events(viewer).iter().filter(|(_, event)| event.node == *sim.name(owner));
-    let change = |kind: &EventKind| match kind {
-        EventKind::Set { key: set, .. } => (set.as_str() == key).then_some(true),
-        EventKind::Deleted { key: deleted, .. } => (deleted.as_str() == key).then_some(false),
-        _ => None,
+    let change = |kind: &EventKind| {
+        if let EventKind::Set { key: set, .. } = kind {
+            (set.as_str() == key).then_some(true)
+        } else if let EventKind::Deleted { key: deleted, .. } = kind {
+            (deleted.as_str() == key).then_some(false)
+        } else {
+            None
+        }
     };
     of_owner.filter_map(|(at, event)| Some((*at, change(&event.kind)?))).collect()
 }

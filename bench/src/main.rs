@@ -5,6 +5,7 @@
 mod cli;
 mod cluster;
 mod data;
+mod figure;
 mod ours;
 mod peers;
 mod row;
@@ -16,6 +17,7 @@ mod work;
 
 use std::alloc::System;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
@@ -56,9 +58,22 @@ fn main() -> anyhow::Result<()> {
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows().collect::<Vec<_>>())?),
     }
     if let Some(page) = cli.docs {
-        std::fs::write(&page, table::page(&done)).with_context(|| format!("writing {}", page.display()))?;
+        write(&page, &done).with_context(|| format!("writing {}", page.display()))?;
     }
     Ok(())
+}
+
+/// Writes the page of the documentation, and the picture into a folder of the same name beside it.
+fn write(page: &Path, done: &[(Work, Vec<Row>)]) -> std::io::Result<()> {
+    let folder = page.with_extension("");
+    let mut picture = None;
+    if let Some(figure) = figure::of(done) {
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(figure::NAME), figure.svg())?;
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        picture = Some(format!("![{}]({name}/{})", figure.title, figure::NAME));
+    }
+    std::fs::write(page, table::page(done, picture.as_deref()))
 }
 
 /// The works whose name contains one of `words`; all if there are none. Ends with 2 if a word is in no name.

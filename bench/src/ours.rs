@@ -2,4 +2,5 @@
 
 pub(crate) mod cluster;
 pub(crate) mod group;
+mod parts;
 pub(crate) mod world;

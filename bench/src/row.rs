@@ -65,6 +65,11 @@ impl Row {
         self
     }
 
+    /// Whether it has such a parameter.
+    pub(crate) fn is(&self, name: &str, value: impl Into<Value>) -> bool {
+        self.params.get(name) == Some(&value.into())
+    }
+
     /// Beside a peer's figure. `least` is the least that can be told apart from nothing: two figures below it are equal.
     pub(crate) fn beside(mut self, peer: String, theirs: Option<f64>, least: f64) -> Self {
         self.peer = Some(peer);

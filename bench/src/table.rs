@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use crate::figure;
 use crate::row::Row;
-use crate::work::Work;
+use crate::work::{self, Work};
 
 const HEADINGS: [&str; 9] = ["work", "with", "peer", "theirs", "ours", "unit", "ratio", "goal", "reached"];
 
@@ -27,8 +28,8 @@ pub(crate) fn for_people(done: &[(Work, Vec<Row>)]) -> String {
     format!("{}\n\n{LEGEND}\n{}", table.trim_fmt(), notes.text())
 }
 
-/// The page of the documentation.
-pub(crate) fn page(done: &[(Work, Vec<Row>)]) -> String {
+/// The page of the documentation, with the picture where it belongs, if there is one.
+pub(crate) fn page(done: &[(Work, Vec<Row>)], picture: Option<&str>) -> String {
     let mut page = HEAD.to_owned();
     let mut notes = Notes::default();
     for (work, rows) in done {
@@ -36,6 +37,9 @@ pub(crate) fn page(done: &[(Work, Vec<Row>)]) -> String {
         let _ = writeln!(page, "|{}", "---|".repeat(HEADINGS.len()));
         for row in rows {
             let _ = writeln!(page, "| {} |", cells(row, &mut notes).join(" | "));
+        }
+        if let Some(picture) = picture.filter(|_| work.name == work::CONVICTIONS.name) {
+            let _ = write!(page, "\n{picture}\n\n{}\n", figure::ABOUT);
         }
     }
     let _ = write!(page, "\n## Notes\n\n{}", notes.list());

@@ -76,6 +76,9 @@ pub(crate) fn on_all_cores<T: Send>(jobs: Vec<Job<'_, T>>) -> Vec<T> {
     results.into_iter().map(|result| result.expect("all are done")).collect()
 }
 
+/// The work that the picture is of.
+pub(crate) const CONVICTIONS: Work = convictions::WORK;
+
 /// All works, in the order of the table.
 pub(crate) const ALL: [Work; 12] = [
     idle_exchange::WORK,
@@ -87,7 +90,7 @@ pub(crate) const ALL: [Work; 12] = [
     update::WORK,
     load::WORK,
     crash::WORK,
-    convictions::WORK,
+    CONVICTIONS,
     join::WORK,
     largest::WORK,
 ];

@@ -70,7 +70,7 @@ impl World {
     /// The friend asks and is answered, and tells of the others.
     fn greet(&mut self) {
         let deltas: Vec<Delta> = [("carl", FRIEND), ("ann", v4(7)), ("bob", v4(8))].map(introduced).into();
-        let news = tidings_core::News { deltas, large: Vec::new() };
+        let news = tidings_core::News { deltas, ..tidings_core::News::default() };
         self.tell(FRIEND, 1_200, from_friend(0, Body::Ack2(news)));
         for _ in 0..8 {
             self.wake();

@@ -1,12 +1,14 @@
 //! Nodes that exchange with each other and nobody else, without a network in between.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tidings_core::{Body, Gossiper, Moment, Peer, Seal, StreamEnd, StreamId, Time, Transmit};
+use tidings_core::{Body, Gossiper, Message, Moment, Peer, Seal, StreamEnd, StreamId, Time, Transmit};
 
 use crate::data;
-use crate::ours::world;
+use crate::ours::parts::Parts;
+use crate::ours::world::{self, World};
 use crate::stopwatch::timed;
 
 /// Some nodes by their numbers, the time, and how much went between them.
@@ -16,6 +18,8 @@ pub(crate) struct Group {
     pub(crate) cores: BTreeMap<usize, Gossiper>,
     now: Time,
     seal: Seal,
+    /// Whose parts they play to each other, if they play any.
+    parts: Option<Parts>,
     /// The other end of each end of a stream.
     streams: BTreeMap<(usize, StreamId), (usize, StreamId)>,
     /// Exchanges that were begun.
@@ -29,7 +33,13 @@ impl Group {
     pub(crate) fn new(cores: impl IntoIterator<Item = (usize, Gossiper)>) -> Self {
         let cores = cores.into_iter().collect();
         let (now, seal, streams) = (world::begin(), Seal::new("bench"), BTreeMap::new());
-        Self { cores, now, seal, streams, exchanges: 0, bytes: 0 }
+        Self { cores, now, seal, parts: None, streams, exchanges: 0, bytes: 0 }
+    }
+
+    /// Two nodes of a whole cluster that lives and in which nothing happens: to each other they play the parts of all.
+    pub(crate) fn living_pair(world: &World) -> Self {
+        let parts = Some(Parts::new(world.nodes));
+        Self { parts, ..Self::new([(0, world.member(0)), (1, world.member(1))]) }
     }
 
     /// Lets the next timer run out, and passes on all that is said then.
@@ -111,13 +121,7 @@ impl Group {
     fn pass(&mut self, from: usize, sent: Transmit) {
         let now = self.now;
         match sent {
-            Transmit::Datagram { to, message } => {
-                let Some(to) = self.at(to) else { return };
-                let bytes = self.seal.encode(&message);
-                self.exchanges += u64::from(matches!(message.body, Body::Syn(_)));
-                self.bytes += bytes.len() as u64;
-                self.hear(to, &bytes, Peer::Datagram { from: data::address(from), len: bytes.len() });
-            }
+            Transmit::Datagram { to, message } => self.send(from, to, message),
             Transmit::Open { stream, to } => {
                 let accepted = self.at(to).and_then(|to| Some((to, self.core(to).handle_stream(now)?)));
                 match accepted {
@@ -144,6 +148,21 @@ impl Group {
         }
     }
 
+    fn send(&mut self, from: usize, to: SocketAddr, mut message: Message) {
+        let is_syn = matches!(message.body, Body::Syn(_));
+        let (heard_from, to) = match (&mut self.parts, data::number_at(to)) {
+            (Some(parts), Some(to)) => parts.play(from, to, is_syn, &mut message),
+            (_, to) => (from, to.unwrap_or(usize::MAX)),
+        };
+        if !self.cores.contains_key(&to) {
+            return;
+        }
+        let bytes = self.seal.encode(&message);
+        self.exchanges += u64::from(is_syn);
+        self.bytes += bytes.len() as u64;
+        self.hear(to, &bytes, Peer::Datagram { from: data::address(heard_from), len: bytes.len() });
+    }
+
     fn hear(&mut self, to: usize, bytes: &[u8], peer: Peer) {
         let now = self.now;
         let message = self.seal.decode(bytes).expect("what was encoded can be decoded");
@@ -151,7 +170,7 @@ impl Group {
         let _ = self.core(to).handle_message(now, peer, message);
     }
 
-    fn at(&self, address: std::net::SocketAddr) -> Option<usize> {
+    fn at(&self, address: SocketAddr) -> Option<usize> {
         data::number_at(address).filter(|number| self.cores.contains_key(number))
     }
 }
@@ -167,6 +186,16 @@ mod tests {
         let mut group = Group::new([(0, world.node(0, 1)), (1, world.node(1, 0))]);
         group.exchange(10);
         assert!(group.is_equal() && !group.convicts());
+    }
+
+    #[test]
+    fn two_that_play_a_living_cluster_stay_calm() {
+        let mut pair = Group::living_pair(&World::new(50, 10));
+        pair.exchange(400);
+        assert!(pair.is_equal() && !pair.convicts());
+        let before = pair.bytes;
+        pair.exchange(100);
+        assert!(pair.bytes - before <= 100 * 128, "{} bytes", pair.bytes - before);
     }
 
     #[test]

@@ -33,10 +33,16 @@ impl World {
         alone(&self.config, number, self.keys)
     }
 
-    /// Node `number`, which knows everybody and gossips with `other` alone.
-    pub(crate) fn node(&self, number: usize, other: usize) -> Gossiper {
+    /// Node `number`, which knows everybody.
+    pub(crate) fn member(&self, number: usize) -> Gossiper {
         let mut core = self.stranger(number);
         core.acquaint(begin(), &self.all);
+        core
+    }
+
+    /// Node `number`, which knows everybody and gossips with `other` alone.
+    pub(crate) fn node(&self, number: usize, other: usize) -> Gossiper {
+        let mut core = self.member(number);
         core.handle_neighbours(begin(), vec![data::address(other)]);
         core
     }
@@ -44,7 +50,7 @@ impl World {
     /// How many bytes everything that a node knows takes in one message: who all are, and all that they wrote.
     pub(crate) fn encoded(&self) -> usize {
         let deltas = (0..self.nodes).map(|number| whole(&self.stranger(number))).collect();
-        let body = Body::Ack2(News { deltas, large: Vec::new() });
+        let body = Body::Ack2(News { deltas, ..News::default() });
         let head = Head { generation: Generation(1), heartbeat: Heartbeat(0) };
         let sender = Sender { id: NodeId(0), head, max: Version(0) };
         Seal::new("bench").encode(&Message { sender, exchange: 0, body }).len()

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use cpu_time::ProcessTime;
 use tidings::{Event, EventKind, NodeState, Standing};
 use tokio::time::{Instant, Interval, interval, sleep_until};
 
@@ -70,6 +71,7 @@ impl Story {
         self.spread().await?;
         self.kill().await?;
         self.restart().await?;
+        self.rest().await?;
         let total = self.stage.total().await;
         self.teller.close(&format!(
             "All of it took {:.1} s, {} datagrams and {} bytes{}.\n\
@@ -181,6 +183,29 @@ impl Story {
         self.step("converged", format!("converged: {} digests are {digest}", all(number + 1))).await
     }
 
+    /// Nothing happens for some rounds, if there is time: what a cluster takes that has nothing to tell.
+    async fn rest(&mut self) -> Result<(), Failure> {
+        let [settled, end] = [SETTLING_ROUNDS, SETTLING_ROUNDS + RESTING_ROUNDS]
+            .map(|rounds| Instant::now() + self.stage.interval() * rounds);
+        if end > self.deadline {
+            return Ok(());
+        }
+        self.act("rest", "Nothing happens, until all that was new is old.").await?;
+        sleep_until(settled).await;
+        self.stage.mark().await;
+        let begun = ProcessTime::now();
+        sleep_until(end).await;
+        let processor = begun.elapsed();
+        let figures = self.stage.figures(Instant::now(), Duration::ZERO).await;
+        let each = |all: f64| all / figures.rounds / self.stage.size() as f64;
+        let said = format!(
+            "a node and round: {:.0} bytes, {:.0} µs of processor",
+            each(figures.sent.bytes as f64),
+            each(processor.as_secs_f64() * 1e6)
+        );
+        self.teller.step(Step::new("rested", said).measured(figures).took(processor))
+    }
+
     /// Begins an act: what is measured from here on counts for it.
     async fn act(&mut self, step: &'static str, said: &str) -> Result<(), Failure> {
         self.stage.mark().await;
@@ -282,6 +307,12 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// How often the live table is drawn: smooth for the eye, cheap for the nodes.
 const REDRAW: Duration = Duration::from_millis(100);
+
+/// For how many rounds after a change exchanges still tell that it was, among a hundred nodes.
+const SETTLING_ROUNDS: u32 = 20;
+
+/// For how many rounds a cluster is then watched in which nothing happens.
+const RESTING_ROUNDS: u32 = 10;
 
 const GREETING: &str = "greeting";
 

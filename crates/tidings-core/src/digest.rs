@@ -13,7 +13,7 @@ use crate::time::Moment;
 use crate::wire::size;
 use compare::{Found, Named, examine, young_news};
 pub(crate) use compare::{besides, lacks};
-use pack::{MUCH, Packed, Portion, Queue, Rest, take_lines};
+use pack::{MUCH, Packed, Portion, Queue, take_lines};
 
 /// What is told of nodes' lives, whatever else an exchange is about.
 #[derive(Debug, Default)]
@@ -149,8 +149,8 @@ pub(crate) struct Answer {
     pub is_behind: bool,
     /// Whether something was left out for want of room.
     pub is_cut: bool,
-    /// Whether much was left out, and the initiator said that it is behind in some of that, of an owner in a life that it
-    /// knows: so that it is late, and not new here.
+    /// Whether much was left out in which the initiator said that it is behind, of owners in lives that it knows: so that it is
+    /// late, and not new here.
     pub is_late: bool,
 }
 
@@ -159,7 +159,7 @@ pub(crate) fn ack(
     cluster: &Cluster,
     sender: &Line,
     syn: &Syn,
-    signs: Signs,
+    mut signs: Signs,
     rng: &mut Rng,
     now: Moment,
     room: Room,
@@ -196,15 +196,16 @@ pub(crate) fn ack(
     }
     let Packed { deltas, spent } = packed;
     let rest = queue.rest(&deltas);
-    let mut room = all - spent + of_share;
+    let mut room = all - spent;
     let (mut lines, mut large) = (Vec::new(), Vec::new());
     take_lines(&rest.large, &mut large, &mut room);
     take_lines(&wants, &mut lines, &mut room);
-    let Signs { heads, evidence, share, .. } = fitting(signs, &mut room);
+    let share = signs.share.take();
+    let Signs { heads, evidence, .. } = fitting(signs, &mut room);
     let is_cut = rest.left > 0 || lines.len() < wants.len();
     take_lines(&rest.unsent, &mut lines, &mut room);
     let has_much = rest.left > MUCH * datagram;
-    let is_late = has_much && rest.late.iter().any(|id| named.contains_key(id));
+    let is_late = rest.is_late(|id| named.contains_key(&id), datagram);
     let beats = None;
     let ack = Ack { summary, heads, beats, evidence, lines, deltas, large, has_much, cookie, share };
     Answer { before, ack, is_behind, is_cut, is_late }
@@ -227,8 +228,8 @@ fn room_of_ack2(datagram: usize) -> usize {
     datagram.saturating_sub(size::GREETING + 2 * size::LIST)
 }
 
-/// What those lack who are at `lines`, in at most so many datagrams of `datagram` bytes; and whether something is left, of an
-/// owner in a life that they know.
+/// What those lack who are at `lines`, in at most so many datagrams of `datagram` bytes; and whether much is left, of owners
+/// in lives that they know.
 pub(crate) fn ack2s(
     cluster: &Cluster,
     lines: &[Line],
@@ -248,15 +249,17 @@ pub(crate) fn ack2s(
         left = room - spent;
         all.push(News { deltas, ..News::default() });
     }
-    let Rest { large, left: more, late, .. } = queue.rest(&[]);
+    let rest = queue.rest(&[]);
+    let large = &rest.large;
     if all.is_empty() && !large.is_empty() {
         all.push(News::default());
     }
     if let Some(last) = all.last_mut() {
-        last.has_much = more > 0;
-        take_lines(&large, &mut last.large, &mut left);
+        last.has_much = rest.left > MUCH * datagram;
+        take_lines(large, &mut last.large, &mut left);
     }
-    (all, !late.is_empty())
+    let is_late = rest.is_late(|_| true, datagram);
+    (all, is_late)
 }
 
 /// Those of whom more is known here than at `lines`.

@@ -1,10 +1,10 @@
 //! How much this node may write, where the cluster is told more than it takes in.
 //!
 //! Section 4 of van Renesse, Dumitriu, Gough and Thomas (2008). Nobody is limited until three rounds in a row left somebody
-//! without a part of what there was to tell, and no stream brought it. Then whoever sees that writes a quarter less than it did, and a little more
-//! again while all fits; two that are limited and gossip share what both may write, and what one does not need, the other gets.
+//! without much of what there was to tell, and no stream brought it. Then whoever sees that writes a quarter less than it did,
+//! and more again while all fits; two that are limited and gossip share what both may write, and what one does not need, the other gets.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::Config;
@@ -17,8 +17,10 @@ const STREAK: u32 = 3;
 /// What is left of the limit when it was too much; and when it was, and the last one too.
 const DECREASE: f64 = 0.75;
 const AGAIN: f64 = 0.5;
-/// After so many rounds without too much, a node that needs no limit has none.
+/// After so many rounds in a row without too much, a node has no limit.
 const CALM: u32 = 60;
+/// Who was left without all for more rounds than this, and always the same one, is held up by something else.
+const STUCK: u32 = 32;
 /// One write, however large, makes the next ones wait for so many intervals at most.
 const LONGEST_DEBT: f64 = 64.0;
 /// For so many rounds, one stream that was served in time shows that streams bring what datagrams do not.
@@ -32,12 +34,16 @@ pub(crate) struct Flow {
     is_on: bool,
     interval: Duration,
     datagram: f64,
+    /// The lowest limit.
+    least: f64,
     limit: Option<Limit>,
     /// What was written since the round began, and in a busy round of late: an eighth less with each round that has less.
     written: f64,
     pace: f64,
-    /// Who was told something in this round and not all, and for how many rounds in a row there was somebody, or nobody.
-    left: BTreeSet<NodeId>,
+    /// Who was told something in this round and not all, and for how many rounds in a row those of the last one were; for how
+    /// many in a row there was somebody, or nobody.
+    left: Vec<NodeId>,
+    behind: BTreeMap<NodeId, u32>,
     full: u32,
     roomy: u32,
     /// For how many rounds more streams are known to bring what datagrams do not.
@@ -53,7 +59,7 @@ struct Limit {
     /// What may be written at once, as of when; below zero after a large write.
     credit: f64,
     at: Moment,
-    /// Whether a write had to wait since the last round but one began.
+    /// Whether a write had to wait, and none could go at the beginning of a round since.
     is_short: bool,
 }
 
@@ -63,10 +69,12 @@ impl Flow {
             is_on: config.flow_control,
             interval: config.interval,
             datagram: config.datagram as f64,
+            least: 1.0,
             limit: None,
             written: 0.0,
             pace: 0.0,
-            left: BTreeSet::new(),
+            left: Vec::new(),
+            behind: BTreeMap::new(),
             full: 0,
             roomy: 0,
             served: 0,
@@ -96,10 +104,9 @@ impl Flow {
 
     /// `to` was told something in this round, and `is_left` says whether it still lacks of it.
     pub(crate) fn told(&mut self, to: NodeId, is_left: bool) {
-        if !is_left {
-            self.left.remove(&to);
-        } else if self.is_on && self.left.len() < MOST_LEFT {
-            self.left.insert(to);
+        self.left.retain(|&other| other != to);
+        if is_left && self.is_on && self.left.len() < MOST_LEFT {
+            self.left.push(to);
         }
     }
 
@@ -113,32 +120,39 @@ impl Flow {
     /// A round begins, among so many nodes: what the last one was like counts.
     pub(crate) fn begin_round(&mut self, nodes: usize, now: Moment) {
         self.pace = std::mem::take(&mut self.written).max(self.pace * 7.0 / 8.0);
-        let is_left = !std::mem::take(&mut self.left).is_empty();
-        let is_full = is_left && self.served == 0;
+        let before = std::mem::take(&mut self.behind);
+        let rounds = |to| before.get(&to).map_or(1, |rounds: &u32| rounds.saturating_add(1));
+        self.behind = self.left.drain(..).map(|to| (to, rounds(to))).collect();
+        let is_full = self.served == 0 && self.behind.values().any(|&rounds| rounds <= STUCK);
         self.served = self.served.saturating_sub(1);
-        (self.full, self.roomy) = if is_full { (self.full + 1, 0) } else { (0, self.roomy + 1) };
-        let least = self.datagram / 4.0 / nodes.max(1) as f64;
+        (self.full, self.roomy) =
+            if is_full { (self.full.saturating_add(1), 0) } else { (0, self.roomy.saturating_add(1)) };
+        self.least = self.datagram / 4.0 / nodes.max(1) as f64;
         if is_full && self.full.is_multiple_of(STREAK) {
-            self.decrease(least, now);
+            self.decrease(now);
         }
-        let is_calm = self.roomy >= CALM;
-        self.limit.take_if(|limit| is_calm && !limit.is_short);
+        self.limit.take_if(|_| self.roomy >= CALM);
         if let Some(limit) = &mut self.limit {
             if !is_full && self.roomy.is_multiple_of(STREAK) {
-                limit.rate += (limit.knee / 16.0).max(least);
+                // Ever more while all fits.
+                let streaks = f64::from(self.roomy / STREAK);
+                limit.rate = (limit.rate + streaks * limit.knee / 16.0).min(f64::from(Share::MOST));
             }
-            limit.rate = limit.rate.max(least);
+            limit.refill(self.interval, self.datagram, now);
             limit.is_short &= limit.credit <= 0.0;
         }
     }
 
-    fn decrease(&mut self, least: f64, now: Moment) {
+    fn decrease(&mut self, now: Moment) {
         let start = self.unlimited(now);
         let limit = self.limit.get_or_insert(start);
         // What a node might write and does not was no part of what was too much.
-        limit.knee = limit.rate.min(self.pace);
+        let rate = limit.rate.min(self.pace);
+        if self.full == STREAK {
+            limit.knee = rate.max(4.0 * self.least);
+        }
         let left = if self.full > STREAK { AGAIN } else { DECREASE };
-        limit.rate = (left * limit.knee).max(least);
+        limit.rate = (left * rate).max(self.least);
     }
 
     /// The limit of a node from `now` on that has had none.
@@ -155,14 +169,36 @@ impl Flow {
         Some(Share { limit: whole(rate), wants: whole(wants) })
     }
 
+    /// What to tell one that asks and says that its share is `theirs`, if it has one; then both share.
+    pub(crate) fn share_with(&mut self, theirs: Option<Share>, now: Moment) -> Option<Share> {
+        if theirs.is_some() {
+            self.hold_back(now);
+        }
+        let ours = self.share();
+        theirs.into_iter().for_each(|theirs| self.meet(theirs));
+        ours
+    }
+
+    /// One that was asked says that its share is `theirs`. If this node is limited, it said so, and both share.
+    pub(crate) fn hear_share(&mut self, theirs: Option<Share>, now: Moment) {
+        match theirs {
+            Some(theirs) if self.limit.is_some() => self.meet(theirs),
+            Some(_) => self.hold_back(now),
+            None => {}
+        }
+    }
+
+    /// Another one holds back. If this node is free, and was not calm for long, it may write what it does from now on.
+    fn hold_back(&mut self, now: Moment) {
+        if self.limit.is_none() && self.is_on && self.roomy < CALM {
+            let rate = self.pace.max(self.least);
+            self.limit = Some(Limit { rate, knee: rate.max(4.0 * self.least), ..self.unlimited(now) });
+        }
+    }
+
     /// Shares with one that this node gossips with: both get what they want if that is there, with half of what is left; else
     /// whoever wants no more than half of all gets that, and the other one the rest.
-    ///
-    /// A node that is free may write what it does: it was not calm for long, and the other one has reason to hold back.
-    pub(crate) fn meet(&mut self, theirs: Share, now: Moment) {
-        if self.limit.is_none() && self.is_on && self.roomy < CALM {
-            self.limit = Some(Limit { rate: self.pace, knee: self.pace, ..self.unlimited(now) });
-        }
+    fn meet(&mut self, theirs: Share) {
         let (Some(mine), Some(limit)) = (self.share(), &mut self.limit) else { return };
         let wants = [mine.wants, theirs.wants].map(f64::from);
         let all = limit.rate + f64::from(theirs.limit);
@@ -177,7 +213,7 @@ impl Flow {
         } else {
             half
         };
-        limit.rate = limit.rate.clamp(f64::MIN_POSITIVE, f64::from(Share::MOST));
+        limit.rate = limit.rate.clamp(self.least, f64::from(Share::MOST));
     }
 }
 
@@ -185,7 +221,8 @@ impl Limit {
     /// Gives the credit of the time since it was given last: a datagram's worth at once, or what an interval brings.
     fn refill(&mut self, interval: Duration, datagram: f64, now: Moment) {
         let intervals = now.since(self.at).as_secs_f64() / interval.as_secs_f64();
-        self.credit = (self.credit + self.rate * intervals).min(datagram.max(self.rate));
+        let most = datagram.max(self.rate);
+        self.credit = (self.credit + self.rate * intervals).clamp(-LONGEST_DEBT * self.rate, most);
         self.at = now;
     }
 }
@@ -204,11 +241,11 @@ mod tests {
         Moment::default() + SECOND * u32::try_from(second).unwrap()
     }
 
-    /// A node that wrote 800 bytes in each of so many rounds, `full` of which were too full at the end.
+    /// A node that wrote 800 bytes in each of so many rounds, as far as it might, `full` of which were too full at the end.
     fn loaded(rounds: u64, full: u64) -> Flow {
         let mut flow = Flow::new(&Config::new("test"));
         for round in 0..rounds {
-            assert_eq!(flow.admit(800, at(round)), Ok(()));
+            let _ = flow.admit(800, at(round));
             flow.told(NodeId(1), round + full >= rounds);
             flow.begin_round(10, at(round));
         }
@@ -262,6 +299,39 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_was_refused_and_not_tried_again_leaves_no_limit() {
+        let mut flow = loaded(50, 3);
+        while flow.admit(1_000, at(50)).is_ok() {}
+        assert!(flow.is_short());
+        (0..10).for_each(|round| flow.begin_round(10, at(51 + round)));
+        assert!(!flow.is_short() && flow.limit.is_some(), "it could write again");
+        (0..50).for_each(|round| flow.begin_round(10, at(61 + round)));
+        assert!(flow.limit.is_none());
+    }
+
+    #[test]
+    fn after_long_trouble_a_node_soon_writes_as_before() {
+        let mut flow = loaded(80, 30);
+        assert!(rate_of(&flow).unwrap() < 100.0);
+        let rounds = (0..60).find(|round| {
+            flow.begin_round(10, at(80 + round));
+            rate_of(&flow).is_none_or(|rate| rate >= 800.0)
+        });
+        assert!(rounds.unwrap() < 20, "{rounds:?}");
+    }
+
+    /// In a cluster of two, one that cannot take something would hold up the other for ever.
+    #[test]
+    fn whoever_never_gets_all_is_held_up_by_something_else() {
+        let mut flow = Flow::new(&Config::new("test"));
+        for round in 0..200 {
+            flow.told(NodeId(1), true);
+            flow.begin_round(2, at(round));
+        }
+        assert_eq!(rate_of(&flow), None);
+    }
+
+    #[test]
     fn two_that_meet_share_and_the_sum_stays() {
         for (mine, theirs) in [((100, 10), (20, 90)), ((100, 10), (20, 900)), ((50, 900), (70, 900))] {
             let share = |(limit, wants)| Share { limit, wants };
@@ -270,7 +340,7 @@ mod tests {
                 let limit = Limit { rate, knee: rate, credit: 0.0, at: at(0), is_short: false };
                 let pace = f64::from(wants) / 1.25;
                 let mut flow = Flow { limit: Some(limit), pace, ..Flow::new(&Config::new("test")) };
-                flow.meet(share(theirs), at(0));
+                flow.meet(share(theirs));
                 rate_of(&flow).unwrap()
             };
             let (one, other) = (after(mine, theirs), after(theirs, mine));

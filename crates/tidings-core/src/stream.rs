@@ -21,7 +21,7 @@ pub(crate) struct Streams {
     pub(crate) serving: BTreeMap<StreamId, Serving>,
     blocked: BTreeMap<SocketAddr, Blocked>,
     /// Owners whose fetch brought nothing, until when they are not fetched, and for how long that is.
-    futile: BTreeMap<NodeId, (Moment, Duration)>,
+    futile: BTreeMap<(NodeId, Scope), (Moment, Duration)>,
     pub(crate) assemblies: Assemblies,
     pub(crate) cuts: Cuts,
     blocked_for: Duration,
@@ -41,13 +41,22 @@ pub(crate) struct Fetching {
     time: Deadline,
 }
 
+/// What is fetched in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Scope {
+    /// What a node owns.
+    Owner,
+    /// Everything that it knows.
+    Everything,
+}
+
 /// A stream that another node opened.
 #[derive(Debug)]
 pub(crate) struct Serving {
     /// What the other one lacks, as it has it; `None` until it asked.
     pub lacks: Option<VecDeque<Line>>,
-    /// When it was opened.
-    pub since: Moment,
+    /// When something was told on it first.
+    pub told: Option<Moment>,
     time: Deadline,
 }
 
@@ -131,7 +140,7 @@ impl Streams {
             return None;
         }
         let id = self.name();
-        self.serving.insert(id, Serving { lacks: None, since: now, time: Deadline::new(now) });
+        self.serving.insert(id, Serving { lacks: None, told: None, time: Deadline::new(now) });
         Some(id)
     }
 
@@ -149,27 +158,28 @@ impl Streams {
         }
     }
 
-    /// Fetching `owner` brought nothing, or what is refused here: it is not tried for a while, ever longer.
-    pub(crate) fn give_up(&mut self, owner: NodeId, now: Moment) {
+    /// Fetching this brought nothing, or what is refused here: it is not tried for a while, ever longer.
+    pub(crate) fn give_up(&mut self, what: (NodeId, Scope), now: Moment) {
         const FIRST: Duration = Duration::from_secs(10);
         const LONGEST: Duration = Duration::from_secs(600);
-        if self.futile.len() >= Self::MOST_BLOCKED && !self.futile.contains_key(&owner) {
+        if self.futile.len() >= Self::MOST_BLOCKED && !self.futile.contains_key(&what) {
             self.futile.pop_first();
         }
-        let wait = self.futile.get(&owner).map_or(FIRST, |(_, wait)| (2 * *wait).min(LONGEST));
-        self.futile.insert(owner, (now + wait, wait));
+        let wait = self.futile.get(&what).map_or(FIRST, |(_, wait)| (2 * *wait).min(LONGEST));
+        self.futile.insert(what, (now + wait, wait));
     }
 
     /// News of `owner` came: it is worth a try again.
     pub(crate) fn help(&mut self, owner: NodeId) {
         if !self.futile.is_empty() {
-            self.futile.remove(&owner);
+            self.futile.remove(&(owner, Scope::Owner));
+            self.futile.remove(&(owner, Scope::Everything));
         }
     }
 
-    /// Whether `owner` is not to be fetched for now.
-    pub(crate) fn is_futile(&self, owner: NodeId, now: Moment) -> bool {
-        self.futile.get(&owner).is_some_and(|(until, _)| *until > now)
+    /// Whether this is not to be fetched for now.
+    pub(crate) fn is_futile(&self, what: (NodeId, Scope), now: Moment) -> bool {
+        self.futile.get(&what).is_some_and(|(until, _)| *until > now)
     }
 
     /// Whether `owner` is being fetched by itself, in one way or the other.

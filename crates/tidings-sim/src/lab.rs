@@ -17,6 +17,7 @@
 mod experiment;
 mod row;
 
+mod scale;
 mod spread;
 mod theory;
 
@@ -24,6 +25,7 @@ mod mongering;
 mod rumors;
 
 mod flow;
+mod overload;
 mod scuttlebutt;
 mod staleness;
 
@@ -34,6 +36,8 @@ mod accrual;
 mod detect;
 mod detection;
 mod membership;
+mod muted;
+mod pings;
 mod swim;
 
 mod heal;

@@ -6,7 +6,7 @@ use tidings_core::{Gossiper, Identity, Message, Moment, Peer, Persist, Time, Tra
 
 use crate::checker::Promise;
 use crate::counts::name;
-use crate::network::Verdict;
+use crate::network::{Sent, Verdict};
 use crate::node::{Arrivals, Pause, Place, SimNode};
 use crate::queue::What;
 use crate::simulation::Simulation;
@@ -163,7 +163,8 @@ impl Simulation {
         }
         self.counts.sent(message, bytes.len());
         let Some(to) = self.at(to) else { return };
-        let verdict = self.network.judge(&mut self.rng, from, to, bytes.len());
+        let sent = Sent { at: self.now(), from, to, len: bytes.len() };
+        let verdict = self.network.judge(&mut self.rng, sent);
         let copies = if verdict.lost { 0 } else { 1 + usize::from(verdict.twice) };
         // The first words hold the kind and the checksum.
         let word = |at: usize| bytes[at..at + 4].iter().fold(0, |word, &byte| word << 8 | u64::from(byte));

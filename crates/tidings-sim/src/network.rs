@@ -79,6 +79,17 @@ pub(crate) struct Verdict {
     pub damaged: bool,
 }
 
+/// A datagram that was just sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    /// When, as the simulation counts time.
+    pub at: Duration,
+    pub from: Place,
+    pub to: Place,
+    /// How many bytes it has.
+    pub len: usize,
+}
+
 impl Network {
     /// Lets `rule` hold until it is [lifted](Self::lift).
     pub fn impose(&mut self, rule: Rule) -> RuleId {
@@ -109,11 +120,11 @@ impl Network {
         self.rules.clear();
     }
 
-    /// What becomes of a datagram of `len` bytes.
-    pub(crate) fn judge(&mut self, rng: &mut Rng, from: Place, to: Place, len: usize) -> Verdict {
+    /// What becomes of a datagram.
+    pub(crate) fn judge(&mut self, rng: &mut Rng, sent: Sent) -> Verdict {
         let mut verdict = Verdict::default();
-        for rule in self.rules.values_mut().filter(|rule| rule.concerns(from, to)) {
-            rule.judge(rng, from, to, len, &mut verdict);
+        for rule in self.rules.values_mut().filter(|rule| rule.concerns(sent.from, sent.to)) {
+            rule.judge(rng, sent, &mut verdict);
         }
         verdict.lost = verdict.lost || happens(rng, self.loss);
         verdict.twice = !verdict.lost && happens(rng, self.duplicates) || verdict.twice;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -22,6 +23,8 @@ pub(super) struct Step {
     bytes: u64,
     lost: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    processor_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expected_rounds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     theory: Option<&'static str>,
@@ -40,6 +43,7 @@ impl Step {
             datagrams,
             bytes,
             lost,
+            processor_us: None,
             expected_rounds: None,
             theory: None,
             said,
@@ -61,6 +65,11 @@ impl Step {
             lost: figures.sent.lost,
             ..self
         }
+    }
+
+    /// How much processor time all nodes together took.
+    pub(super) fn took(self, processor: Duration) -> Self {
+        Self { processor_us: u64::try_from(processor.as_micros()).ok(), ..self }
     }
 
     /// How many rounds theory expects, and which theory.

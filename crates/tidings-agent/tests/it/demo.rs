@@ -15,7 +15,7 @@ fn the_story_ends_converged() {
     let done = run(&["demo", "--nodes", "3"]);
     assert_eq!(done.code, Some(0), "{}", done.err);
     for said in
-        ["\n1. ", "\n2. ", "\n3. ", "\n4. ", "converged: all 3 digests are ", "theory: ", "unreachable"]
+        ["\n1. ", "\n4. ", "\n5. ", "converged: all 3 digests are ", "theory: ", "unreachable", " bytes, "]
     {
         assert!(done.out.contains(said), "{said:?} in {}", done.out);
     }
@@ -44,6 +44,8 @@ fn every_step_can_be_read_by_a_program() {
         "live",
         "generation",
         "converged",
+        "rest",
+        "rested",
     ];
     assert_eq!(names, expected);
     for step in &steps {
@@ -54,6 +56,7 @@ fn every_step_can_be_read_by_a_program() {
     }
     assert_eq!(steps[4]["node"], "node-1");
     assert!(steps[5]["expected_rounds"].is_number());
+    assert!(steps.last().is_some_and(|step| step["processor_us"].as_u64() > Some(0)), "{steps:?}");
 }
 
 #[test]
@@ -69,7 +72,7 @@ fn the_story_ends_on_a_network_that_loses_a_quarter_of_all() {
         (lost.max(figure("lost")), sent.max(figure("datagrams")))
     });
     assert!(lost > 0 && lost < sent / 2, "{lost} of {sent}");
-    assert_eq!(steps.last().map(|step| &step["step"]), Some(&"converged".into()));
+    assert!(steps.iter().skip(10).any(|step| step["step"] == "converged"), "{steps:?}");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn figures_that_make_no_experiment_are_exit_2() {
     for (args, fact) in [
         (
             &["gossip"][..],
-            "spread, rumors, mongering, staleness, flow, digest, detect, detection, heal, join, all",
+            "spread, scale, rumors, mongering, staleness, flow, digest, detect, detection, heal, join, all",
         ),
         (&[], "<NAME>"),
         (&["rumors", "--nodes", "100"], "are of the experiment spread alone"),

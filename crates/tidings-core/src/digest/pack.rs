@@ -61,8 +61,17 @@ pub(super) struct Rest {
     pub large: Vec<Line>,
     /// About how many bytes there are left to send, as far as that matters.
     pub left: usize,
-    /// The owners whose life the receiver knows.
-    pub late: Vec<NodeId>,
+    /// About how many of these there are of owners whose life the receiver knows.
+    pub late: Vec<(NodeId, usize)>,
+}
+
+impl Rest {
+    /// Whether much is left, and more than a datagram of that of owners whose lives the receiver knows, among those that are
+    /// `named`.
+    pub(super) fn is_late(&self, named: impl Fn(NodeId) -> bool, datagram: usize) -> bool {
+        let late = self.late.iter().filter(|(id, _)| named(*id)).map(|(_, left)| left);
+        self.left > MUCH * datagram && late.sum::<usize>() > datagram
+    }
 }
 
 impl<'a> Queue<'a> {
@@ -156,8 +165,8 @@ impl<'a> Queue<'a> {
                 continue;
             }
             rest.left += left;
-            if left > 0 && self.cluster.line(theirs.id).generation == theirs.generation {
-                rest.late.push(theirs.id);
+            if self.cluster.line(theirs.id).generation == theirs.generation {
+                rest.late.push((theirs.id, left));
             }
             if theirs.known().is_some() && !told.iter().any(|delta| delta.owner == theirs.id) {
                 rest.unsent.push(self.cluster.line(theirs.id));

@@ -13,6 +13,8 @@ use crate::exchange::Exchange;
 use crate::message::{Ack, Body, Line, Message, Push, Refusal, Sender, Syn};
 use crate::name::NodeId;
 use crate::peer::{Peer, Rejected};
+use crate::snapshot::Standing;
+use crate::stream::Scope;
 use crate::summary::Summary;
 use crate::time::Time;
 use crate::wire::size;
@@ -89,7 +91,10 @@ impl Gossiper {
                 self.apply(now, sender.id, &news.deltas);
                 news.large.iter().for_each(|line| self.rumors.forget(line.id));
                 if self.proofs.is_proved(from, now.moment) {
-                    self.fetch(now, from, sender.id, &news.large, news.has_much);
+                    let has_much = news.has_much
+                        && self.is_live_at(sender.id, from)
+                        && self.proofs.spend(from, 4, now.moment);
+                    self.fetch(now, from, sender.id, &news.large, has_much);
                 } else if self.clock.repairs > 0
                     && news.large.iter().any(|line| self.wants(now, line))
                     && self.proofs.spend(from, 4, now.moment)
@@ -183,8 +188,10 @@ impl Gossiper {
         } else {
             self.signs(now.moment, Some(sender))
         };
-        signs.share = self.flow.share();
-        syn.share.into_iter().for_each(|theirs| self.flow.meet(theirs, now.moment));
+        let is_peer = self.is_live_at(sender.id, from) && self.proofs.is_proved(from, now.moment);
+        if is_peer {
+            signs.share = self.flow.share_with(syn.share, now.moment);
+        }
         let (line, datagram) = (line_of(sender), self.config.datagram);
         let allowed = self.proofs.allowance(from, len, now.moment);
         // Whoever knows nobody, and was never answered, cannot tell a silent world from one that does not believe it (G3).
@@ -199,7 +206,9 @@ impl Gossiper {
         if (is_cut || !ack.large.is_empty()) && room < datagram {
             ack.cookie = Some(self.proofs.cookie(from, now.moment));
         }
-        self.flow.told(sender.id, is_late);
+        if is_peer {
+            self.flow.told(sender.id, is_late);
+        }
         self.clock.parts -= before.len();
         before.into_iter().for_each(|news| self.transmit(from, exchange, Body::Ack2(news)));
         self.transmit(from, exchange, Body::Ack(ack));
@@ -208,6 +217,13 @@ impl Gossiper {
         if is_behind && (pulls || is_alone) {
             self.repair(now, from, sender.id, datagram.min(allowed / 3));
         }
+    }
+
+    /// Whether `id` is live, as far as is believed here, and known to be at `address`.
+    fn is_live_at(&self, id: NodeId, address: SocketAddr) -> bool {
+        let known = self.cluster.endpoint(id);
+        known.is_some_and(|known| known.address() == address)
+            && self.cluster.standing(id) == Some(Standing::Live)
     }
 
     /// `id` holds what comes to `theirs`. Returns whether this node holds the same.
@@ -249,7 +265,8 @@ impl Gossiper {
         let shown = push.window.iter().flat_map(|window| &window.lines).chain(&push.lines).chain([&own]);
         let is_large = |line: &Line| push.large.iter().any(|large| large.id == line.id);
         let lacks = |line: &&Line| {
-            let is_mine = line.id == self.cluster.me() || self.streams.is_futile(line.id, now.moment);
+            let is_mine =
+                line.id == self.cluster.me() || self.streams.is_futile((line.id, Scope::Owner), now.moment);
             !is_mine && self.cluster.compare(line) == Ordering::Less && !(is_proved && is_large(line))
         };
         let lacking: Vec<Line> = shown.filter(lacks).copied().collect();
@@ -292,7 +309,7 @@ impl Gossiper {
         }
         self.hear_evidence(now, sender.id, &ack.evidence);
         self.hear_lines(now, &ack.lines);
-        ack.share.into_iter().for_each(|theirs| self.flow.meet(theirs, now.moment));
+        self.flow.hear_share(ack.share, now.moment);
         let besides = self.explain(&exchange, &line_of(sender), &ack);
         self.is_settled |= !self.wide;
         if !self.wide {

@@ -9,6 +9,7 @@ use crate::message::{Beats, HeadLine, Line, Sender};
 use crate::name::NodeId;
 use crate::replica::Limits;
 use crate::snapshot::Standing;
+use crate::stream::Scope;
 use crate::time::Time;
 use crate::version::{Generation, Head, Heartbeat, Version};
 
@@ -120,7 +121,7 @@ impl Gossiper {
         let changes = match self.cluster.apply(delta, now.moment, floor) {
             Learned::Nothing => return,
             Learned::Refused(reason) => {
-                self.streams.give_up(id, now.moment);
+                self.streams.give_up((id, Scope::Owner), now.moment);
                 self.rumors.forget(id);
                 return self.drop_for(reason);
             }

@@ -12,7 +12,7 @@ use crate::message::{Body, Fetch, FetchPieces, Line, Message, News, Piece, Sende
 use crate::name::NodeId;
 use crate::peer::{Rejected, StreamEnd, StreamId, Transmit};
 use crate::pieces::{Put, Request};
-use crate::stream::{Fetching, Streams};
+use crate::stream::{Fetching, Scope, Streams};
 use crate::time::{Moment, Time};
 use crate::version::{Head, Heartbeat};
 use crate::wire::size;
@@ -69,7 +69,7 @@ impl Gossiper {
     ) -> bool {
         let wanted = |line: &&Line| self.wants(now, line);
         let lines: Vec<Line> = large.iter().filter(wanted).map(|line| self.cluster.line(line.id)).collect();
-        let is_futile = self.streams.is_futile(id, now.moment);
+        let is_futile = self.streams.is_futile((id, Scope::Everything), now.moment);
         let has_much = has_much && !is_futile && !self.streams.is_fetching_much();
         if lines.is_empty() && !has_much {
             return self.streams.is_fetching_much();
@@ -96,7 +96,7 @@ impl Gossiper {
             && bounds::is_believable(now.wall, head, line.max)
             && self.cluster.compare(line).is_lt()
             && !self.streams.is_fetching(line.id)
-            && !self.streams.is_futile(line.id, now.moment)
+            && !self.streams.is_futile((line.id, Scope::Owner), now.moment)
     }
 
     fn send(&mut self, stream: StreamId, body: Body) {
@@ -180,15 +180,20 @@ impl Gossiper {
         let is_over = deltas.is_empty();
         self.send(stream, Body::Ack2(News { deltas, ..News::default() }));
         if is_over {
-            let since = self.streams.serving.get(&stream).map(|serving| serving.since);
-            since.into_iter().for_each(|since| self.flow.served(now.moment.since(since)));
+            let told = self.streams.serving.get(&stream).and_then(|serving| serving.told);
+            told.into_iter().for_each(|first| self.flow.served(now.moment.since(first)));
             self.close(stream);
+        } else if let Some(serving) = self.streams.serving.get_mut(&stream) {
+            serving.told.get_or_insert(now.moment);
         }
     }
 
     fn receive_fetched(&mut self, now: Time, stream: StreamId, len: usize, sender: Sender, news: &News) {
         self.hear(now, sender);
         self.streams.advance(stream, now.moment);
+        if news.deltas.iter().any(|delta| self.cluster.endpoint(delta.owner).is_none()) {
+            self.expect_strangers(now);
+        }
         let before: Vec<Line> = news.deltas.iter().map(|delta| self.cluster.line(delta.owner)).collect();
         self.apply(now, sender.id, &news.deltas);
         let brought = before.iter().filter(|line| self.cluster.compare(line).is_gt()).map(|line| line.id);
@@ -199,10 +204,9 @@ impl Gossiper {
         if news.deltas.is_empty() {
             let Fetching { to, with, owners, brought, has_much, .. } = fetching;
             let (to, with, is_futile) = (*to, *with, *has_much && brought.is_empty());
-            let futile: Vec<_> = owners.difference(brought).copied().collect();
-            futile.into_iter().chain(is_futile.then_some(with)).for_each(|owner| {
-                self.streams.give_up(owner, now.moment);
-            });
+            let futile: Vec<_> = owners.difference(brought).map(|&owner| (owner, Scope::Owner)).collect();
+            let everything = is_futile.then_some((with, Scope::Everything));
+            futile.into_iter().chain(everything).for_each(|what| self.streams.give_up(what, now.moment));
             self.streams.succeed(to);
             self.close(stream);
         } else if fetching.bytes > Streams::MOST_BYTES {

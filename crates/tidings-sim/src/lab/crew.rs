@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::lab::chance::Chance;
 use crate::lab::experiment::Experiment;
 use crate::lab::row::Findings;
-use crate::lab::{detect, detection, digest, flow, heal, join, mongering, rumors, spread, staleness};
+use crate::lab::{detect, detection, digest, flow, heal, join, mongering, rumors, scale, spread, staleness};
 
 /// How to experiment.
 #[derive(Clone, Copy)]
@@ -55,6 +55,7 @@ impl Lab<'_> {
     pub fn run(&self, experiment: Experiment) -> Findings {
         match experiment {
             Experiment::Spread => self.spread(&spread::Spread::default()),
+            Experiment::Scale => scale::run(self),
             Experiment::Rumors => rumors::run(self),
             Experiment::Mongering => mongering::run(self),
             Experiment::Staleness => staleness::run(self),

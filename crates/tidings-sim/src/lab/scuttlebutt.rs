@@ -268,7 +268,7 @@ mod tests {
     /// Equation 2 of the paper: every copy is current, or its owner's version of it is beyond the newest that the viewer has
     /// of that owner. So an equal newest version means an equal state.
     #[test]
-    fn a_copy_is_current_or_the_owner_is_ahead() {
+    fn f8_a_copy_is_current_or_the_owner_is_ahead() {
         for ordering in [Ordering::ScuttleBreadth, Ordering::ScuttleDepth] {
             let mut chance = Chance::new(1, "invariant", 0);
             let mut world = Scuttlebutt::new(12, ordering, &mut chance);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidings_core::Rng;
 
-use super::{Share, StreamFault, Verdict, happens, up_to};
+use super::{Sent, Share, StreamFault, Verdict, happens, up_to};
 use crate::node::Place;
 
 /// Names a rule that holds.
@@ -65,6 +65,11 @@ pub enum Trouble {
         share: Share,
         /// For how long at most.
         most: Duration,
+    },
+    /// All is held back until then: a node whose messages wait while its clocks run on.
+    Wait {
+        /// Until when, as the simulation counts time.
+        until: Duration,
     },
     /// A share is damaged: a flipped bit, a lost end, or noise.
     Damage(Share),
@@ -127,7 +132,8 @@ impl Standing {
         if let Trouble::Streams(fault) = self.rule.trouble { Some(fault) } else { None }
     }
 
-    pub(super) fn judge(&mut self, rng: &mut Rng, from: Place, to: Place, len: usize, verdict: &mut Verdict) {
+    pub(super) fn judge(&mut self, rng: &mut Rng, sent: Sent, verdict: &mut Verdict) {
+        let Sent { at, from, to, len } = sent;
         match self.rule.trouble {
             Trouble::Cut => verdict.lost = true,
             Trouble::Loss(share) => verdict.lost |= happens(rng, share),
@@ -142,6 +148,7 @@ impl Standing {
                     verdict.late += up_to(rng, most);
                 }
             }
+            Trouble::Wait { until } => verdict.late = verdict.late.max(until.saturating_sub(at)),
             Trouble::Damage(share) => verdict.damaged |= happens(rng, share),
             Trouble::Largest(most) => verdict.lost |= len > most,
             Trouble::Streams(_) => {}
@@ -177,7 +184,8 @@ mod tests {
         let lost: Vec<bool> = (0..50_000)
             .map(|_| {
                 let mut verdict = Verdict::default();
-                rule.judge(&mut rng, Place(0), Place(1), 100, &mut verdict);
+                let sent = Sent { at: Duration::ZERO, from: Place(0), to: Place(1), len: 100 };
+                rule.judge(&mut rng, sent, &mut verdict);
                 verdict.lost
             })
             .collect();

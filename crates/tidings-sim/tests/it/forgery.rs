@@ -57,7 +57,7 @@ impl Liar<'_> {
     }
 }
 
-fn empty_syn() -> Syn {
+pub(crate) fn empty_syn() -> Syn {
     let (heads, evidence, lines, sketch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     Syn {
         is_pull: false,

@@ -1,6 +1,6 @@
 //! Three thousand nodes: no datagram grows with them, and every node still answers.
 
-use tidings_core::{Moment, Standing};
+use tidings_core::{Config, Moment, Mongering, Standing};
 use tidings_sim::{Place, Simulation};
 
 use crate::{MINUTE, SECOND, config, live};
@@ -34,6 +34,37 @@ fn r57_three_thousand_nodes_take_in_a_newcomer_and_a_write() {
         reached.last().unwrap(),
         sim.counts().largest
     );
+}
+
+/// Ten thousand nodes: by rounds alone a write reaches all within 1.15 of what free timers take in theory, 9.5 intervals, and then
+/// nothing happens for ten minutes.
+#[test]
+#[ignore = "takes minutes and gigabytes: run it with --release"]
+fn ten_thousand_nodes_take_in_a_write_and_stay_calm() {
+    const NODES: usize = 10_000;
+    let mut sim = Simulation::new(10);
+    sim.network.latency = (SECOND / 10, SECOND / 10);
+    let nodes = sim.start_acquainted(NODES, &Config { mongering: Mongering::Off, ..config() });
+    sim.run(SECOND);
+    let owner = sim.name(nodes[4_321]).clone();
+    sim.set(nodes[4_321], "key", "value");
+    let reached = sim.until_each(&nodes, MINUTE, |core| core.value(&owner, "key").is_some());
+    assert_eq!(reached.len(), NODES, "the write reaches all");
+    let last = reached[NODES - 1].as_secs_f64();
+
+    sim.run(2 * SECOND);
+    let (before, events): (_, Vec<_>) =
+        (sim.counts(), nodes.iter().map(|&node| sim.events(node).len()).collect());
+    sim.run(10 * MINUTE);
+    let counts = sim.counts() - before;
+    assert!(sim.is_equal() && counts.entries == 0, "{counts:?}");
+    for (&node, events) in nodes.iter().zip(events) {
+        assert!(sim.core(node).is_converged() && sim.events(node).len() == events);
+    }
+    let bytes = counts.bytes as f64 / NODES as f64 / 600.0;
+    println!("to all after {last:.2} intervals; then {bytes:.0} bytes for each node and second");
+    assert!(last <= 1.15 * 9.5, "{last:.2} intervals");
+    assert!(bytes <= 128.0 && counts.largest <= 1_200, "{bytes:.0} bytes for each node and second");
 }
 
 /// Nodes that begin as if they had known each other for long hold the same, have nothing to tell, and are no less awake.

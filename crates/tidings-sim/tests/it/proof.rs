@@ -7,6 +7,7 @@ use tidings_core::{
 };
 use tidings_sim::{Simulation, StreamFault};
 
+use crate::forgery::empty_syn;
 use crate::{MINUTE, SECOND, cluster, config};
 
 /// A SYN of somebody unknown that shows itself to lack everything.
@@ -14,18 +15,7 @@ fn hungry() -> Vec<u8> {
     let head = Head { generation: Generation(1_799_999_999_000), heartbeat: Heartbeat(1) };
     let sender = Sender { id: NodeId(99), head, max: Version(0) };
     let window = Some(Window { first: NodeId(0), last: NodeId(u64::MAX), lines: Vec::new() });
-    let (heads, evidence, lines, sketch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let syn = Syn {
-        is_pull: false,
-        summary: Summary(1),
-        heads,
-        evidence,
-        lines,
-        sketch,
-        window,
-        cookie: None,
-        share: None,
-    };
+    let syn = Syn { window, ..empty_syn() };
     Seal::new("test").encode(&Message { sender, exchange: 7, body: Body::Syn(syn) })
 }
 

@@ -240,7 +240,7 @@ fn without_rumors_there_are_rounds() {
 /// Gossip Glomers, challenges 3d and 3e (fly.io/dist-sys): 25 nodes, 100 ms one way, 100 operations a second, half of them
 /// writes. One setting passes both: fewer than 20 messages for each operation, and below 400 ms on the median and 600 at most.
 #[test]
-fn gossip_glomers_are_passed_with_one_setting() {
+fn h5_h6_gossip_glomers_are_passed_with_one_setting() {
     let hold = 80 * MILLISECOND;
     let (mut sim, nodes) = {
         let mut sim = Simulation::new(10);

@@ -8,7 +8,7 @@ use tidings::Value;
 use crate::body::{
     EntryBody, LeftBody, MemberBody, State, StateBody, StatusBody, TrafficBody, ValueBody, WrittenBody,
 };
-use crate::cli::To;
+use crate::cli::{Terms, To};
 use crate::client::{Client, escape, key_path};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Column, Format, count, paint, visible};
@@ -60,15 +60,15 @@ pub(crate) fn get(owner: &str, key: &str, to: &To) -> Result<(), Failure> {
 }
 
 /// `tidings set`.
-pub(crate) fn set(key: &str, value: String, to: &To) -> Result<(), Failure> {
+pub(crate) fn set(key: &str, value: String, terms: &Terms, to: &To) -> Result<(), Failure> {
     let value = if value == "-" { read_stdin()? } else { value.into_bytes() };
-    let body = client(to).put(&key_path("@self", key), &value)?;
+    let body = client_with(terms, to).put(&path_with(terms, key), &value, terms.if_version)?;
     output::one(to.print.output, &body, |written: WrittenBody| Ok(written_line(&written, "set")))
 }
 
 /// `tidings delete`.
-pub(crate) fn delete(key: &str, to: &To) -> Result<(), Failure> {
-    let body = client(to).delete(&key_path("@self", key))?;
+pub(crate) fn delete(key: &str, terms: &Terms, to: &To) -> Result<(), Failure> {
+    let body = client_with(terms, to).delete(&path_with(terms, key), terms.if_version)?;
     output::one(to.print.output, &body, |written: WrittenBody| Ok(written_line(&written, "deleted")))
 }
 
@@ -86,6 +86,16 @@ pub(crate) fn leave(to: &To) -> Result<(), Failure> {
 
 fn client(to: &To) -> Client {
     Client::new(to.api.clone(), PATIENCE)
+}
+
+/// A client that waits for as long as the owner has, and for the agent.
+fn client_with(terms: &Terms, to: &To) -> Client {
+    client(to).with_patience(PATIENCE.saturating_add(terms.wait))
+}
+
+fn path_with(terms: &Terms, key: &str) -> String {
+    let wait = humantime::format_duration(terms.wait).to_string();
+    format!("{}?wait={}", key_path(&terms.owner, key), escape(&wait))
 }
 
 /// Reads a value, and no more than a value may have.

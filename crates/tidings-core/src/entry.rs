@@ -57,6 +57,16 @@ impl Key {
         Self(Self::DEPARTED.into())
     }
 
+    /// The beginning of keys under which a node asks others, and of those under which it answers them.
+    pub(crate) const REQUEST: &'static str = "tidings/req/";
+    pub(crate) const ACKNOWLEDGED: &'static str = "tidings/ack/";
+
+    /// A key of the protocol's own.
+    pub(crate) fn of_protocol(key: &str) -> Self {
+        debug_assert!(key.starts_with(Self::RESERVED) && key.len() <= Self::MAX_LEN);
+        Self(key.into())
+    }
+
     /// What sorts before every key. It is no key itself, and takes no memory.
     pub(crate) fn least() -> Self {
         Self(Arc::default())

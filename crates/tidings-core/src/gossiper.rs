@@ -8,6 +8,7 @@ mod inspect;
 mod namesakes;
 mod own;
 mod questions;
+mod requests;
 mod rumors;
 mod steps;
 mod streams;
@@ -35,6 +36,7 @@ use crate::peer::Transmit;
 use crate::proof::Proofs;
 use crate::record::Record;
 use crate::replica::{Change, Limits, Replica};
+use crate::request::Stamp;
 use crate::rng::Rng;
 use crate::rumor::Rumors;
 use crate::stream::Streams;
@@ -43,6 +45,7 @@ use crate::version::{Heartbeat, Version};
 
 use alarm::Alarms;
 pub use inspect::Load;
+use requests::Requests;
 
 /// Who a node is when it starts.
 #[derive(Debug, Clone)]
@@ -73,6 +76,7 @@ pub struct Gossiper {
     alarms: Alarms,
     contacts: Contacts,
     rumors: Rumors,
+    requests: Requests,
     flow: Flow,
     proofs: Proofs,
     streams: Streams,
@@ -161,7 +165,7 @@ impl Gossiper {
         // at its limit can still say that it leaves: so holders allow twice what owners allow themselves.
         let limits = Limits { keys: 2 * config.max_keys, bytes: 2 * config.max_bytes };
         let mut rng = Rng::new(rng_seed);
-        Ok(Self {
+        let mut node = Self {
             cluster: Cluster::new(id, own, limits, config.max_nodes),
             owner: Owner::new(config.durable, saved.accepted),
             odds: Odds::new(),
@@ -172,6 +176,7 @@ impl Gossiper {
             alarms: Alarms::default(),
             contacts: Contacts::default(),
             rumors: Rumors::new(&config),
+            requests: Requests::default(),
             flow: Flow::new(&config),
             proofs: Proofs::new(&mut rng, config.max_nodes, config.interval),
             streams: Streams::new(&config),
@@ -205,7 +210,9 @@ impl Gossiper {
             dropped: BTreeMap::new(),
             config,
             rng,
-        })
+        };
+        node.restore_requests(now.moment);
+        Ok(node)
     }
 
     // The world tells us.
@@ -220,6 +227,7 @@ impl Gossiper {
             return;
         }
         self.expire_streams(now);
+        self.expire_requests(now);
         self.fail_exchanges(now);
         self.convict(now);
         self.retry_suspects(now);
@@ -283,6 +291,7 @@ impl Gossiper {
         if let Some(generation) = generation {
             self.begin_life(now, generation);
         }
+        self.tell_concerned(now);
         self.depart_if_ready(now);
     }
 
@@ -290,6 +299,8 @@ impl Gossiper {
     /// to be saved again after an interval.
     pub fn handle_persist_failed(&mut self, now: Time, mark: PersistMark) {
         self.owner.persist_failed(mark, now.moment + self.config.interval);
+        self.restore_requests(now.moment);
+        self.answer_all_again();
         self.depart_if_ready(now);
     }
 
@@ -342,6 +353,21 @@ impl Gossiper {
         self.write(now, vec![(key, None)])
     }
 
+    /// Sets a key of this node, or deletes it, if it shows the `expected` write; as [`set`](Self::set).
+    ///
+    /// # Errors
+    /// It shows another one, or a bound would be broken. Nothing has moved then.
+    pub fn change(
+        &mut self,
+        now: Time,
+        key: Key,
+        value: Option<Value>,
+        expected: Option<Stamp>,
+    ) -> Result<Version, WriteError> {
+        self.expect(&key, expected)?;
+        self.write(now, vec![(key, value)])
+    }
+
     /// Announces that this node leaves, to some nodes at once and to all others through them: as soon as its last writes
     /// are on disk. [`has_left`](Self::has_left) says when that is done. After ten seconds, or ten intervals if they are
     /// longer, the node has left in any case.
@@ -391,7 +417,8 @@ impl Gossiper {
         let retry = self.accused.iter().filter_map(|&id| self.retry_of(id)).min();
         let end = self.farewell.as_ref().map(|farewell| farewell.until);
         let streams = self.streams.next_deadline();
-        let others = [self.exchanges.next_failure(), retry, self.alarms.due(), disk, end, streams];
+        let requests = self.requests_due();
+        let others = [self.exchanges.next_failure(), retry, self.alarms.due(), disk, end, streams, requests];
         others.into_iter().flatten().fold(self.clock.next.min(self.rumors_due()), Moment::min)
     }
 

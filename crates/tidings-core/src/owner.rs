@@ -9,6 +9,7 @@ use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::entry::{Entry, Key, KeyError, Value};
 use crate::replica::Replica;
+use crate::request::Stamp;
 use crate::time::{Moment, Time, WallClock};
 use crate::version::{Generation, Version};
 
@@ -89,6 +90,14 @@ pub enum WriteError {
         /// The key.
         key: Key,
     },
+    /// The key shows another write than the one that was expected.
+    #[error("the key {key} shows {}, and not the write that was expected", shown(*current))]
+    Conflict {
+        /// The key.
+        key: Key,
+        /// The write that it shows, if it shows one.
+        current: Option<Stamp>,
+    },
     /// The bound on versions, which everybody holds against everybody, is reached.
     #[error(
         "this node has written more than 10,000 times a second since 2025: nobody would believe another version"
@@ -103,6 +112,10 @@ pub enum WriteError {
     /// The node is leaving.
     #[error("the node is leaving: it takes no more writes")]
     Leaving,
+}
+
+fn shown(current: Option<Stamp>) -> String {
+    current.map_or("nothing".to_owned(), |(generation, version)| format!("version {generation}:{version}"))
 }
 
 /// A write: keys, and what they are to show; `None` deletes.
@@ -183,7 +196,7 @@ impl Owner {
         write: &Write,
         wall: WallClock,
     ) -> Result<Version, WriteError> {
-        let own = self.draft.as_ref().unwrap_or(own);
+        let own = self.drafted(own);
         let version = Version(own.max_version().0.saturating_add(1));
         check_entries(config, own, write)?;
         if version > bounds::highest_version(wall) {
@@ -197,6 +210,11 @@ impl Owner {
             return Err(WriteError::TooManyBytes { most: config.max_bytes });
         }
         Ok(version)
+    }
+
+    /// What `own` will be once all that waits for the disk shows.
+    pub(crate) fn drafted<'a>(&'a self, own: &'a Replica) -> &'a Replica {
+        self.draft.as_ref().unwrap_or(own)
     }
 
     /// Keeps `write` until it is on disk. Without a disk it is given back: it can show at once.
@@ -219,8 +237,9 @@ impl Owner {
         let mark = PersistMark(self.next_mark);
         self.next_mark += 1;
         (self.under_way, self.dirty, self.retry_at) = (Some((mark, self.coming)), false, None);
-        let drafted = self.draft.as_ref().unwrap_or(own);
-        let entries = drafted.entries().filter(|(key, _)| !key.is_reserved());
+        let drafted = self.drafted(own);
+        // The next life does not begin departed.
+        let entries = drafted.entries().filter(|(key, _)| key.as_str() != Key::DEPARTED);
         let entries = entries.map(|(key, entry)| (key.clone(), entry.clone())).collect();
         let generation = self.coming.unwrap_or(own.generation());
         let (max, gc, accepted) = (drafted.max_version(), drafted.gc_version(), self.accepted);
@@ -343,12 +362,10 @@ fn check_entries(config: &Config, own: &Replica, write: &Write) -> Result<(), Wr
             return Err(WriteError::Repeated { key: key.clone() });
         }
         let value_len = value.as_ref().map_or(0, |value| value.as_bytes().len());
-        if value_len > config.max_value {
-            return Err(WriteError::ValueTooLong {
-                key: key.clone(),
-                len: value_len,
-                most: config.max_value,
-            });
+        // What the protocol writes is larger than what it writes of.
+        let most = if key.is_reserved() { Value::MAX_LEN } else { config.max_value };
+        if value_len > most {
+            return Err(WriteError::ValueTooLong { key: key.clone(), len: value_len, most });
         }
         let is_shown = own.entry(key.as_str()).is_some_and(|entry| entry.value.is_some());
         if value.is_none() && !is_shown {

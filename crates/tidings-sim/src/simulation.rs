@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tidings_core::{Event, Gossiper, Interner, Moment, NodeId, NodeName, Rng, Shown};
 
-use crate::checker::Checker;
+use crate::checker::{Broken, Checker, Expectation};
 use crate::counts::Counts;
 use crate::network::Network;
-use crate::node::{Place, SimNode};
+use crate::node::{Answer, Place, SimNode};
 use crate::queue::{Queue, What};
 use crate::streams::Streams;
 use crate::trace::Trace;
@@ -59,6 +59,17 @@ impl Simulation {
     /// Keeps a trace from now on.
     pub fn keep_trace(&mut self) {
         self.trace.text.get_or_insert_default();
+    }
+
+    /// Holds every step to the promises of PROTOCOL.md from now on, before anything is started.
+    pub fn keep_watch(&mut self) {
+        self.checker = Some(Box::new(Checker::new(Expectation::default())));
+    }
+
+    /// The first promise that was broken, if somebody [watches](Self::keep_watch). Nothing happens after that.
+    #[must_use]
+    pub fn broken(&self) -> Option<&Broken> {
+        self.checker.as_ref()?.broken()
     }
 
     /// The trace: a line for each datagram sent, each event and each crash, if it was kept.
@@ -166,6 +177,11 @@ impl Simulation {
     #[must_use]
     pub fn events(&self, place: Place) -> &[(Moment, Event)] {
         &self.nodes[place.0].events
+    }
+
+    /// What became of a node's requests so far.
+    pub fn answers(&self, place: Place) -> &[Answer] {
+        &self.nodes[place.0].answers
     }
 
     /// Whether all nodes that are up hold the same, and have the same of the others.

@@ -4,26 +4,45 @@ use super::{Gossiper, TOLD};
 use crate::entry::{Key, Value};
 use crate::event::EventKind;
 use crate::owner::{Write, WriteError};
-use crate::replica;
+use crate::replica::{self, Replica};
 use crate::time::Time;
 use crate::version::{Generation, Heartbeat, Version};
 
 impl Gossiper {
     pub(super) fn write(&mut self, now: Time, write: Write) -> Result<Version, WriteError> {
-        if self.farewell.is_some() {
-            return Err(WriteError::Leaving);
-        }
         if let Some((key, _)) = write.iter().find(|(key, _)| key.is_reserved()) {
             return Err(WriteError::Reserved { key: key.clone() });
         }
-        let own = self.cluster.own().replica();
-        let version = self.owner.check(&self.config, own, &write, now.wall)?;
+        self.put(now, write)
+    }
+
+    /// Writes what the protocol may write, too.
+    pub(super) fn put(&mut self, now: Time, write: Write) -> Result<Version, WriteError> {
+        if self.farewell.is_some() {
+            return Err(WriteError::Leaving);
+        }
+        let version = self.check(now, &write)?;
         let bytes = write.iter().map(|(key, value)| replica::weight(key, value.as_ref())).sum();
         self.flow.admit(bytes, now.moment).map_err(|wait| WriteError::Busy { wait })?;
-        if let Some(safe) = self.owner.stage(own, write) {
+        self.keep(now, write);
+        Ok(version)
+    }
+
+    /// Checks `write` against all bounds but that of what the cluster takes in.
+    pub(super) fn check(&self, now: Time, write: &Write) -> Result<Version, WriteError> {
+        self.owner.check(&self.config, self.cluster.own().replica(), write, now.wall)
+    }
+
+    /// Lets `write`, which was checked, show as soon as it is safe.
+    pub(super) fn keep(&mut self, now: Time, write: Write) {
+        if let Some(safe) = self.owner.stage(self.cluster.own().replica(), write) {
             self.commit(now, safe);
         }
-        Ok(version)
+    }
+
+    /// This node's own state, once all that waits for the disk shows.
+    pub(super) fn own_draft(&self) -> &Replica {
+        self.owner.drafted(self.cluster.own().replica())
     }
 
     /// Lets `write` show.
@@ -31,6 +50,7 @@ impl Gossiper {
         let before = self.cluster.line(self.cluster.me());
         let version = self.cluster.change_own(|own| own.write(write.iter().cloned()));
         self.heat(now, &before, before.id);
+        write.iter().for_each(|(key, value)| self.note_concerned(key, value.as_ref()));
         let changes = write.into_iter().map(|(key, value)| (key, value, version)).collect();
         self.say_changes(now, self.cluster.me(), changes);
     }

@@ -14,6 +14,7 @@ mod neighbours;
 #[cfg(feature = "planted")]
 mod planted;
 mod proof;
+mod requests;
 mod rumors;
 mod seeds;
 mod spread;

@@ -116,7 +116,8 @@ fn builder(config: &AgentConfig) -> Result<Builder, Failure> {
         .grace(config.grace)
         .patience(config.patience)
         .datagram(config.datagram)
-        .limits(config.max_keys, config.max_bytes);
+        .limits(config.max_keys, config.max_bytes)
+        .allow_requests(&config.allow_requests);
     if let Some(advertise) = config.advertise {
         builder = builder.advertise(advertise);
     }

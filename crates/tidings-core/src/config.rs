@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::entry::Value;
 use crate::mongering::Mongering;
+use crate::request::Policy;
 use crate::wire::size;
 
 /// How a node gossips. All nodes of a cluster should have the same interval; all else may differ.
@@ -60,6 +61,8 @@ pub struct Config {
     /// Whether this node writes less while the cluster is told more than it takes in. Otherwise copies grow ever staler
     /// while that lasts, also those of other nodes' state.
     pub flow_control: bool,
+    /// Which of its keys others may ask this node to change. None: who may change what has to be said.
+    pub requests: Policy,
     /// When a round goes on to a seed.
     pub seed_rule: SeedRule,
 }
@@ -143,6 +146,7 @@ impl Config {
             max_nodes: 65_536,
             durable: false,
             flow_control: true,
+            requests: Policy::Keys(Vec::new()),
             seed_rule: SeedRule::NoSeedOrFewLive,
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::owner::WriteError;
 use crate::time::{Moment, millis};
 use crate::version::Version;
 
@@ -57,6 +58,16 @@ impl Key {
     /// That key.
     pub(crate) fn departed() -> Self {
         Self(Self::DEPARTED.into())
+    }
+
+    /// The beginning of keys under which a node asks others, and of those under which it answers them.
+    pub(crate) const REQUEST: &'static str = "tidings/req/";
+    pub(crate) const ACKNOWLEDGED: &'static str = "tidings/ack/";
+
+    /// A key of the protocol's own.
+    pub(crate) fn of_protocol(key: &str) -> Self {
+        debug_assert!(key.starts_with(Self::RESERVED) && key.len() <= Self::MAX_LEN);
+        Self(key.into())
     }
 
     /// What sorts before every key. It is no key itself, and takes no memory.
@@ -176,9 +187,10 @@ impl Lifetime {
         Self { ttl: None, is_ephemeral: true }
     }
 
-    /// Whether the time to live is one.
-    pub(crate) fn is_possible(&self) -> bool {
-        self.ttl.is_none_or(|ttl| (Self::SHORTEST..=Self::LONGEST).contains(&ttl))
+    /// Refuses a time to live that is none.
+    pub(crate) fn check(self) -> Result<(), WriteError> {
+        let wrong = self.ttl.filter(|ttl| !(Self::SHORTEST..=Self::LONGEST).contains(ttl));
+        wrong.map_or(Ok(()), |ttl| Err(WriteError::Lifetime { ttl }))
     }
 }
 
@@ -187,6 +199,13 @@ impl Entry {
     #[must_use]
     pub fn new(value: Option<Value>, version: Version) -> Self {
         Self { value, version, expires: Moment::NEVER, is_ephemeral: false }
+    }
+
+    /// A write at `now`, in a version that is known when it shows: a value, or a delete.
+    pub(crate) fn write(value: Option<Value>, lifetime: Lifetime, now: Moment) -> Self {
+        let expires = lifetime.ttl.filter(|_| value.is_some()).map_or(Moment::NEVER, |ttl| now + ttl);
+        let is_ephemeral = lifetime.is_ephemeral && value.is_some();
+        Self { value, version: Version(0), expires, is_ephemeral }
     }
 
     /// The tombstone that is left where the value expired, or ended with its owner's life.

@@ -9,6 +9,7 @@ mod inspect;
 mod namesakes;
 mod own;
 mod questions;
+mod requests;
 mod rumors;
 mod steps;
 mod streams;
@@ -37,6 +38,7 @@ use crate::peer::Transmit;
 use crate::proof::Proofs;
 use crate::record::Record;
 use crate::replica::{Change, Limits, Replica};
+use crate::request::Request;
 use crate::rng::Rng;
 use crate::rumor::Rumors;
 use crate::stream::Streams;
@@ -45,6 +47,7 @@ use crate::version::{Heartbeat, Version};
 
 use alarm::Alarms;
 pub use inspect::Load;
+use requests::Requests;
 
 /// Who a node is when it starts.
 #[derive(Debug, Clone)]
@@ -76,6 +79,7 @@ pub struct Gossiper {
     alarms: Alarms,
     contacts: Contacts,
     rumors: Rumors,
+    requests: Requests,
     flow: Flow,
     proofs: Proofs,
     streams: Streams,
@@ -167,7 +171,7 @@ impl Gossiper {
         // at its limit can still say that it leaves: so holders allow twice what owners allow themselves.
         let limits = Limits { keys: 2 * config.max_keys, bytes: 2 * config.max_bytes };
         let mut rng = Rng::new(rng_seed);
-        Ok(Self {
+        let mut node = Self {
             cluster: Cluster::new(id, own, limits, config.max_nodes),
             owner: Owner::new(config.durable, saved.accepted),
             collector: Collector::default(),
@@ -179,6 +183,7 @@ impl Gossiper {
             alarms: Alarms::default(),
             contacts: Contacts::default(),
             rumors: Rumors::new(&config),
+            requests: Requests::default(),
             flow: Flow::new(&config),
             proofs: Proofs::new(&mut rng, config.max_nodes, config.interval),
             streams: Streams::new(&config),
@@ -213,7 +218,9 @@ impl Gossiper {
             dropped: BTreeMap::new(),
             config,
             rng,
-        })
+        };
+        node.restore_requests();
+        Ok(node)
     }
 
     // The world tells us.
@@ -229,6 +236,7 @@ impl Gossiper {
             return;
         }
         self.expire_streams(now);
+        self.expire_requests(now);
         self.fail_exchanges(now);
         self.convict(now);
         self.retry_suspects(now);
@@ -293,6 +301,7 @@ impl Gossiper {
         if let Some(generation) = generation {
             self.begin_life(now, generation);
         }
+        self.tell_concerned(now);
         self.depart_if_ready(now);
     }
 
@@ -301,6 +310,8 @@ impl Gossiper {
     pub fn handle_persist_failed(&mut self, now: Time, mark: PersistMark) {
         self.owner.persist_failed(mark, now.moment + self.config.interval);
         self.look_for_tombstones(now);
+        self.restore_requests();
+        self.answer_all_again();
         self.depart_if_ready(now);
     }
 
@@ -355,12 +366,8 @@ impl Gossiper {
         pairs: impl IntoIterator<Item = (Key, Value)>,
         lifetime: Lifetime,
     ) -> Result<Version, WriteError> {
-        let Lifetime { ttl, is_ephemeral } = lifetime;
-        if let Some(ttl) = ttl.filter(|_| !lifetime.is_possible()) {
-            return Err(WriteError::Lifetime { ttl });
-        }
-        let expires = ttl.map_or(Moment::NEVER, |ttl| now.moment + ttl);
-        let entry = |value| Entry { value: Some(value), version: Version(0), expires, is_ephemeral };
+        lifetime.check()?;
+        let entry = |value| Entry::write(Some(value), lifetime, now.moment);
         self.write(now, pairs.into_iter().map(|(key, value)| (key, entry(value))).collect())
     }
 
@@ -370,6 +377,18 @@ impl Gossiper {
     /// There is no such key, or a bound would be broken. Nothing has moved then.
     pub fn delete(&mut self, now: Time, key: Key) -> Result<Version, WriteError> {
         self.write(now, vec![(key, Entry::new(None, Version(0)))])
+    }
+
+    /// Sets a key of this node, or deletes it, if it shows the expected write; as [`set_for`](Self::set_for).
+    ///
+    /// # Errors
+    /// It shows another one, or a bound would be broken. Nothing has moved then.
+    pub fn change(&mut self, now: Time, request: Request) -> Result<Version, WriteError> {
+        let Request { key, value, lifetime, expected } = request;
+        lifetime.check()?;
+        self.expire(now);
+        self.expect(&key, expected)?;
+        self.write(now, vec![(key, Entry::write(value, lifetime, now.moment))])
     }
 
     /// Announces that this node leaves, to some nodes at once and to all others through them: as soon as its last writes
@@ -422,7 +441,8 @@ impl Gossiper {
         let retry = self.accused.iter().filter_map(|&id| self.retry_of(id)).min();
         let end = self.farewell.as_ref().map(|farewell| farewell.until);
         let streams = self.streams.next_deadline();
-        let others = [self.exchanges.next_failure(), retry, self.alarms.due(), disk, end, streams];
+        let requests = self.requests_due();
+        let others = [self.exchanges.next_failure(), retry, self.alarms.due(), disk, end, streams, requests];
         others
             .into_iter()
             .flatten()

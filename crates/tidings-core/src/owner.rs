@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::bounds;
 use crate::cluster::Cluster;
 use crate::config::Config;
-use crate::entry::{Entry, Key, KeyError};
+use crate::entry::{Entry, Key, KeyError, Value};
 use crate::replica::Replica;
+use crate::request::Stamp;
 use crate::time::{Moment, Time, WallClock};
 use crate::version::{Generation, Version};
 
@@ -106,6 +107,14 @@ pub enum WriteError {
         /// The key.
         key: Key,
     },
+    /// The key shows another write than the one that was expected.
+    #[error("the key {key} shows {}, and not the write that was expected", shown(*current))]
+    Conflict {
+        /// The key.
+        key: Key,
+        /// The write that it shows, if it shows one.
+        current: Option<Stamp>,
+    },
     /// The bound on versions, which everybody holds against everybody, is reached.
     #[error(
         "this node has written more than 10,000 times a second since 2025: nobody would believe another version"
@@ -142,6 +151,10 @@ impl Step {
             Self::Collect => own.collect(),
         }
     }
+}
+
+fn shown(current: Option<Stamp>) -> String {
+    current.map_or("nothing".to_owned(), |(generation, version)| format!("version {generation}:{version}"))
 }
 
 /// The bookkeeping of one's own state. The state itself stands in the cluster, with everybody's.
@@ -220,7 +233,7 @@ impl Owner {
         collects: bool,
         wall: WallClock,
     ) -> Result<Version, WriteError> {
-        let own = self.draft.as_ref().unwrap_or(own);
+        let own = self.drafted(own);
         let version = Version(own.max_version().0.saturating_add(1 + u64::from(collects)));
         check_entries(config, own, write)?;
         if version > bounds::highest_version(wall) {
@@ -235,6 +248,11 @@ impl Owner {
             return Err(WriteError::TooManyBytes { most: config.max_bytes });
         }
         Ok(version)
+    }
+
+    /// What `own` will be once all that waits for the disk shows.
+    pub(crate) fn drafted<'a>(&'a self, own: &'a Replica) -> &'a Replica {
+        self.draft.as_ref().unwrap_or(own)
     }
 
     /// Keeps `step` until it is on disk. Without a disk it is given back: it can show at once.
@@ -274,10 +292,13 @@ impl Owner {
         let mark = PersistMark(self.next_mark);
         self.next_mark += 1;
         (self.under_way, self.dirty, self.retry_at) = (Some((mark, self.coming)), false, None);
-        let drafted = self.draft.as_ref().unwrap_or(own);
-        let lasts = |entry: &Entry| !entry.is_ephemeral || flaw!(EphemeralSaved);
-        let lasting = drafted.entries().filter(|(key, entry)| !key.is_reserved() && lasts(entry));
+        // The next life does not begin departed.
+        let lasts = |key: &Key, entry: &Entry| {
+            key.as_str() != Key::DEPARTED && (!entry.is_ephemeral || flaw!(EphemeralSaved))
+        };
+        let lasting = self.drafted(own).entries().filter(|(key, entry)| lasts(key, entry));
         let entries = lasting.map(|(key, entry)| (key.clone(), entry.told(now.moment))).collect();
+        let drafted = self.drafted(own);
         let generation = self.coming.unwrap_or(own.generation());
         let (max, gc, accepted) = (drafted.max_version(), drafted.gc_version(), self.accepted);
         Some(Persist { mark, saved: Saved { generation, accepted, max, gc, entries, wall: now.wall } })
@@ -399,12 +420,10 @@ fn check_entries(config: &Config, own: &Replica, write: &Write) -> Result<(), Wr
             return Err(WriteError::Repeated { key: key.clone() });
         }
         let value_len = entry.value.as_ref().map_or(0, |value| value.as_bytes().len());
-        if value_len > config.max_value {
-            return Err(WriteError::ValueTooLong {
-                key: key.clone(),
-                len: value_len,
-                most: config.max_value,
-            });
+        // What the protocol writes is larger than what it writes of.
+        let most = if key.is_reserved() { Value::MAX_LEN } else { config.max_value };
+        if value_len > most {
+            return Err(WriteError::ValueTooLong { key: key.clone(), len: value_len, most });
         }
         if entry.value.is_none() && !own.shows(key) {
             return Err(WriteError::Absent { key: key.clone() });

@@ -118,6 +118,12 @@ impl Replica {
         self.entries.iter()
     }
 
+    /// All entries whose keys begin with `prefix`, tombstones included.
+    pub(crate) fn entries_under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
+        let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
+        self.entries.range::<str, _>(from).take_while(move |(key, _)| key.as_str().starts_with(prefix))
+    }
+
     /// What is known of `key`.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Entry> {

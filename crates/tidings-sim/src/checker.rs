@@ -173,7 +173,7 @@ impl Checker {
     /// A node was told something, and has said all that it had to say.
     pub(crate) fn look(&mut self, now: Moment, place: Place, node: &SimNode) {
         let Some(core) = &node.core else { return };
-        self.look_at_own(now, place, core);
+        self.look_at_own(now, node.moment(now), place, core);
         let touched = std::mem::take(&mut self.view(place).touched);
         for &id in &touched {
             self.look_at_copy(now, place, core, id);
@@ -193,7 +193,7 @@ impl Checker {
     pub(crate) fn look_at_all(&mut self, now: Moment, place: Place, node: &SimNode) {
         let Some(core) = &node.core else { return };
         self.view(place).own_touched = true;
-        self.look_at_own(now, place, core);
+        self.look_at_own(now, node.moment(now), place, core);
         for &id in core.ids() {
             self.look_at_copy(now, place, core, id);
             self.look_for_the_undying(now, place, core, id);

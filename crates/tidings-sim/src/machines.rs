@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tidings_core::{
-    Config, Gossiper, Key, Lifetime, Moment, NodeName, Seal, Time, Value, Version, WriteError,
+    Config, Gossiper, Key, Lifetime, Moment, NodeName, Request, RequestError, RequestId, Seal, Time, Value,
+    Version, WriteError,
 };
 
 use crate::node::{Arrivals, Disk, Pause, Place, SimNode};
@@ -49,6 +50,7 @@ impl Simulation {
             wake: Moment::NEVER,
             paused: None,
             events: Vec::new(),
+            answers: Vec::new(),
         });
         place
     }
@@ -210,6 +212,27 @@ impl Simulation {
         self.touch(place);
         self.drain(place);
         written
+    }
+
+    /// Lets a node ask another one for a change.
+    ///
+    /// # Errors
+    /// The node does not ask.
+    ///
+    /// # Panics
+    /// If it is down.
+    pub fn request(
+        &mut self,
+        place: Place,
+        owner: Place,
+        request: Request,
+        wait: Duration,
+    ) -> Result<RequestId, RequestError> {
+        let name = self.name(owner).clone();
+        if let Some(checker) = &mut self.checker {
+            checker.asked(name.id(), &request);
+        }
+        self.tell(place, |core, now| core.request(now, &name, request, wait))
     }
 
     /// Lets a node announce that it leaves.

@@ -9,7 +9,7 @@ use tidings_core::{Event, Gossiper, Interner, Moment, NodeId, NodeName, Rng, Sho
 use crate::checker::{Broken, Checker};
 use crate::counts::Counts;
 use crate::network::Network;
-use crate::node::{Place, SimNode};
+use crate::node::{Answer, Place, SimNode};
 use crate::queue::{Queue, What};
 use crate::streams::Streams;
 use crate::trace::Trace;
@@ -177,6 +177,11 @@ impl Simulation {
     #[must_use]
     pub fn events(&self, place: Place) -> &[(Moment, Event)] {
         &self.nodes[place.0].events
+    }
+
+    /// What became of a node's requests so far.
+    pub fn answers(&self, place: Place) -> &[Answer] {
+        &self.nodes[place.0].answers
     }
 
     /// Whether all nodes that are up hold the same, and have the same of the others.

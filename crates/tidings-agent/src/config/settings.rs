@@ -29,6 +29,14 @@ pub(super) struct Setting {
 }
 
 impl Setting {
+    /// Where it stands in the file: its key, or a table and a key in it.
+    pub(super) fn place(&self) -> &'static str {
+        match self.key {
+            "allow_requests" => "requests.allow",
+            key => key,
+        }
+    }
+
     /// Its flag, without the hyphens before it.
     pub(super) fn flag(&self) -> String {
         self.key.replace('_', "-")
@@ -257,6 +265,17 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
         show: |config| json!(humantime::format_duration(config.grace).to_string()),
     },
+    Setting {
+        key: "allow_requests",
+        form: "PATTERN",
+        help: "Keys of this node that others may ask it to change, as config/*; * stands for any text. None by default. Given \
+               as a seed is; in the file as `allow` in the table [requests]",
+        accepts: "a list of patterns: the flag several times, commas in the variable, allow = [\"config/*\"] below [requests] \
+                  in the file",
+        many: true,
+        take: |config, given| put(&mut config.allow_requests, patterns(given)?),
+        show: |config| json!(config.allow_requests),
+    },
 ];
 
 /// Lets the rows be expressions.
@@ -298,12 +317,20 @@ fn mode(given: &Value) -> Option<Mode> {
     modes.into_iter().find(|mode| mode.to_string() == text)
 }
 
-fn seeds(given: &Value) -> Option<Vec<String>> {
-    let seeds: Option<Vec<&str>> = match given.as_str() {
+/// A list: commas divide it where it is a text.
+fn list(given: &Value) -> Option<Vec<&str>> {
+    match given.as_str() {
         Some(list) => Some(list.split(',').map(str::trim).collect()),
         None => given.as_array()?.iter().map(Value::as_str).collect(),
-    };
-    seeds?.into_iter().map(|seed| is_seed(seed).then(|| seed.to_owned())).collect()
+    }
+}
+
+fn patterns(given: &Value) -> Option<Vec<String>> {
+    list(given)?.into_iter().map(|pattern| (!pattern.is_empty()).then(|| pattern.to_owned())).collect()
+}
+
+fn seeds(given: &Value) -> Option<Vec<String>> {
+    list(given)?.into_iter().map(|seed| is_seed(seed).then(|| seed.to_owned())).collect()
 }
 
 fn is_seed(text: &str) -> bool {

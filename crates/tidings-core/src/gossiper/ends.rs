@@ -15,7 +15,8 @@ impl Gossiper {
             return; // As mostly.
         }
         for (id, gone) in self.cluster.expire(now.moment) {
-            self.say_changes(now, id, gone);
+            self.say_changes(now, id, gone.clone());
+            self.hear_requests(now, id, &gone);
         }
         self.owner.expire(now.moment);
         self.look_for_tombstones(now);

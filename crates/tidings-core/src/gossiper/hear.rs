@@ -144,6 +144,7 @@ impl Gossiper {
         self.streams.help(id);
         brought.news = true;
         self.heat(now, &before, from);
+        self.hear_requests(now, id, &changes);
         self.say_changes(now, id, changes);
         let departed = self.cluster.endpoint(id).is_some_and(|endpoint| endpoint.has_departed());
         if departed && self.cluster.standing(id) != Some(Standing::Departed) {

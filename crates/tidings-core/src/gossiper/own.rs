@@ -4,32 +4,50 @@ use super::{Gossiper, TOLD};
 use crate::entry::{Entry, Key, Value};
 use crate::event::EventKind;
 use crate::owner::{Step, Write, WriteError};
-use crate::replica;
+use crate::replica::{self, Replica};
 use crate::time::Time;
 use crate::version::{Generation, Heartbeat, Version};
 
 impl Gossiper {
     pub(super) fn write(&mut self, now: Time, write: Write) -> Result<Version, WriteError> {
+        if let Some((key, _)) = write.iter().find(|(key, _)| key.is_reserved()) {
+            return Err(WriteError::Reserved { key: key.clone() });
+        }
+        self.put(now, write)
+    }
+
+    /// Writes what the protocol may write, too.
+    pub(super) fn put(&mut self, now: Time, write: Write) -> Result<Version, WriteError> {
         self.see_time(now);
         self.expire(now);
         if self.farewell.is_some() {
             return Err(WriteError::Leaving);
         }
-        if let Some((key, _)) = write.iter().find(|(key, _)| key.is_reserved()) {
-            return Err(WriteError::Reserved { key: key.clone() });
-        }
-        let (owner, config, own) = (&self.owner, &self.config, self.cluster.own().replica());
-        let check = |collects| owner.check(config, own, &write, collects, now.wall);
-        let checked = check(false);
-        let collects = checked.as_ref().is_err_and(|refused| self.may_make_room(now, refused));
-        let version = if collects { check(true) } else { checked }?;
+        self.make_room(now, &write);
+        let version = self.check(now, &write, false)?;
         let bytes = write.iter().map(|(key, entry)| replica::weight(key, entry.value.as_ref())).sum();
         self.flow.admit(bytes, now.moment).map_err(|wait| WriteError::Busy { wait })?;
-        if collects {
-            self.collect(now);
-        }
         self.take(now, Step::Write(write));
         Ok(version)
+    }
+
+    /// Collects tombstones, if that makes room for `write`.
+    pub(super) fn make_room(&mut self, now: Time, write: &Write) {
+        let refused = self.check(now, write, false).err();
+        let may = refused.is_some_and(|refused| self.may_make_room(now, &refused));
+        if may && self.check(now, write, true).is_ok() {
+            self.collect(now);
+        }
+    }
+
+    /// Checks `write`, after a collection if it `collects`, against all bounds but that of what the cluster takes in.
+    pub(super) fn check(&self, now: Time, write: &Write, collects: bool) -> Result<Version, WriteError> {
+        self.owner.check(&self.config, self.cluster.own().replica(), write, collects, now.wall)
+    }
+
+    /// This node's own state, once all that waits for the disk shows.
+    pub(super) fn own_draft(&self) -> &Replica {
+        self.owner.drafted(self.cluster.own().replica())
     }
 
     /// Takes `step` as soon as it is safe; at once where there is no disk.
@@ -54,6 +72,9 @@ impl Gossiper {
         };
         self.cluster.change_own(|own| step.change(own));
         self.heat(now, &before, before.id);
+        if let Step::Write(write) = &step {
+            write.iter().for_each(|(key, entry)| self.note_concerned(key, entry.value.as_ref()));
+        }
         self.say_changes(now, self.cluster.me(), changes);
         let has_tombstones = self.cluster.own().replica().tombstones() > 0;
         self.collector.wrote(has_tombstones, now.moment);

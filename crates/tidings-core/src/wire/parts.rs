@@ -420,7 +420,7 @@ pub fn read_entry(
 /// The life that a value has left, as a deadline on a clock that begins now.
 fn read_life(bytes: &mut Reader<'_>) -> Result<Moment, WireError> {
     let left = Duration::from_millis(bytes.varint()?);
-    let is_possible = Lifetime::ttl(left).is_possible();
+    let is_possible = Lifetime::ttl(left).check().is_ok();
     if is_possible { Ok(Moment::default() + left) } else { Err(WireError::Malformed("a life out of bounds")) }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tidings_core::{
-    Entry, Generation, Gossiper, Head, Heartbeat, Key, Lifetime, Moment, NodeId, NodeName, Replica, Value,
-    Version,
+    Entry, Generation, Gossiper, Head, Heartbeat, Key, Lifetime, Moment, NodeId, NodeName, Replica, Request,
+    Value, Version,
 };
 
 use super::claims::Claims;
@@ -20,11 +20,20 @@ pub(super) struct Ghost {
     pub lives: BTreeMap<Generation, Life>,
     /// All that was ever written, or tried to be, in any life: what a disk may hold.
     ever: BTreeSet<(Version, Key, Option<Value>)>,
+    /// The changes that others asked it for: how often, and how often it made them since it last lost what it knew of that.
+    asked: BTreeMap<(Key, Option<Value>), Asked>,
     /// The machines that run under this name.
     pub running: BTreeSet<Place>,
     /// When it began to run last, and when it was down, paused or slow last.
     pub up_since: Moment,
     pub away_at: Option<Moment>,
+}
+
+/// A change that others asked for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked {
+    times: u32,
+    made: u32,
 }
 
 /// One life of an owner.
@@ -35,6 +44,8 @@ pub(super) struct Life {
     /// The newest write of each key.
     pub newest: BTreeMap<Key, (Version, Option<Value>)>,
     pub max: Version,
+    /// Up to which version it is known which writes nobody was told of.
+    told: Version,
     /// How far its heart has come.
     pub heartbeat: Heartbeat,
     /// What ends by itself.
@@ -66,7 +77,8 @@ impl Mortal {
 impl Life {
     /// A life that begins at `now` with what `replica` has, by a clock that shows `shown`.
     fn from(replica: &Replica, now: Moment, shown: Moment) -> Self {
-        let mut life = Self { max: replica.max_version(), ..Self::default() };
+        let max = replica.max_version();
+        let mut life = Self { max, told: max, ..Self::default() };
         for (key, Entry { value, version, expires, is_ephemeral }) in replica.entries() {
             let ttl = (*expires != Moment::NEVER).then(|| expires.since(shown));
             life.put(*version, key.clone(), value.clone());
@@ -146,7 +158,73 @@ impl Life {
     }
 }
 
+impl Ghost {
+    /// One that wrote nothing.
+    fn new(name: NodeName, cluster: String, now: Moment) -> Self {
+        Self {
+            name,
+            cluster,
+            lives: BTreeMap::new(),
+            ever: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            running: BTreeSet::new(),
+            up_since: now,
+            away_at: None,
+        }
+    }
+
+    /// Adds to its life of `generation` what its `replica` shows, nobody was told of, and can be explained; `shown` is what the
+    /// owner's clock shows at `now`.
+    fn look_at_untold(&mut self, generation: Generation, replica: &Replica, now: Moment, shown: Moment) {
+        let Some(mut life) = self.lives.remove(&generation) else { return };
+        let is_new = |(_, entry): &(&Key, &Entry)| entry.version > life.told;
+        let is_untold =
+            |(key, entry): &(&Key, &Entry)| !life.written.contains_key(&(entry.version, (*key).clone()));
+        let untold: Vec<_> = replica.entries().filter(is_new).filter(is_untold).collect();
+        for (key, Entry { value, version, expires, is_ephemeral }) in untold {
+            if self.explain(*version, key, value.as_ref()) {
+                life.put(*version, key.clone(), value.clone());
+                let ttl = (*expires != Moment::NEVER).then(|| expires.since(shown));
+                life.limit(now, *version, key, Lifetime { ttl, is_ephemeral: *is_ephemeral });
+                if ttl.is_some() {
+                    self.ever.insert((*version, key.clone(), None));
+                }
+                life.max = life.max.max(*version);
+            }
+        }
+        life.told = life.max;
+        self.lives.insert(generation, life);
+    }
+
+    /// The owner holds a write of which nobody was told: it has to be one that others asked for, no more often than they did,
+    /// or the protocol's own. Returns whether it is.
+    fn explain(&mut self, version: Version, key: &Key, value: Option<&Value>) -> bool {
+        let (write, key) = ((version, key.clone(), value.cloned()), key.as_str());
+        if self.ever.contains(&write) {
+            return true;
+        }
+        if !PROTOCOL.iter().any(|prefix| key.starts_with(prefix)) {
+            let Some(asked) = self.asked.get_mut(&(write.1.clone(), write.2.clone())) else { return false };
+            asked.made += 1;
+            if asked.made > asked.times {
+                return false;
+            }
+        }
+        self.ever.insert(write)
+    }
+}
+
+/// What an owner writes of its own accord: what it asks others for, and what it answers.
+const PROTOCOL: [&str; 2] = ["tidings/req/", "tidings/ack/"];
+
 impl Checker {
+    /// Somebody asks `owner` for a change.
+    pub(crate) fn asked(&mut self, owner: NodeId, request: &Request) {
+        if let Some(ghost) = self.ghosts.get_mut(&owner) {
+            ghost.asked.entry((request.key.clone(), request.value.clone())).or_default().times += 1;
+        }
+    }
+
     /// A node began to run.
     pub(crate) fn booted(&mut self, now: Moment, place: Place, node: &SimNode) {
         let Some(core) = &node.core else { return };
@@ -165,19 +243,14 @@ impl Checker {
             let what = format_args!("boots in generation {}, and told {} before", generation.0, told.0);
             self.break_promise(Promise::S9, now, place, what);
         }
-        let ghost = self.ghosts.entry(id).or_insert_with(|| Ghost {
-            name: core.name().clone(),
-            cluster: node.config.cluster.clone(),
-            lives: BTreeMap::new(),
-            ever: BTreeSet::new(),
-            running: BTreeSet::new(),
-            up_since: now,
-            away_at: None,
-        });
+        let new = || Ghost::new(core.name().clone(), node.config.cluster.clone(), now);
+        let ghost = self.ghosts.entry(id).or_insert_with(new);
+        if !is_kept {
+            ghost.asked.values_mut().for_each(|asked| asked.made = 0);
+        }
         let acknowledged = before.and_then(|head| ghost.lives.get(&head.generation)?.acknowledged());
-        let unknown = replica
-            .entries()
-            .find(|(key, entry)| !ghost.ever.contains(&(entry.version, (*key).clone(), entry.value.clone())));
+        let unknown =
+            replica.entries().find(|(key, entry)| !ghost.explain(entry.version, key, entry.value.as_ref()));
         let unknown = unknown.map(|(key, _)| key.clone());
         (ghost.up_since, ghost.away_at) = (now, Some(now));
         ghost.running.insert(place);
@@ -274,7 +347,7 @@ impl Checker {
     }
 
     /// S6: what a node holds of itself is what it wrote. S3: and each write has a version of its own.
-    pub(super) fn look_at_own(&mut self, now: Moment, place: Place, core: &Gossiper) {
+    pub(super) fn look_at_own(&mut self, now: Moment, shown: Moment, place: Place, core: &Gossiper) {
         let head = Head { generation: core.generation(), heartbeat: core.heartbeat() };
         let max = core.own_version();
         let view = self.view(place);
@@ -303,7 +376,7 @@ impl Checker {
                 self.count("refutations");
             }
             self.view(place).own_touched = true;
-            return self.look_at_own(now, place, core);
+            return self.look_at_own(now, shown, place, core);
         }
         let Some(life) = ghost.lives.get_mut(&head.generation) else { return };
         life.heartbeat = life.heartbeat.max(head.heartbeat);
@@ -312,6 +385,8 @@ impl Checker {
         }
         let Some(replica) = core.replica(id) else { return };
         life.show(max);
+        ghost.look_at_untold(head.generation, replica, now, shown);
+        let Some(life) = ghost.lives.get_mut(&head.generation) else { return };
         let is_next = life.max.0 + 1 == max.0;
         if is_next && life.max > Version(0) && replica.gc_version() == life.max {
             // It collected its tombstones, which takes a version.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use tidings_core::wire::frame;
-use tidings_core::{Body, Entry, Generation, Key, News, NodeName, Saved, Seal, Value, Version};
+use tidings_core::{Body, Entry, Generation, Key, News, NodeName, Saved, Seal, Value, Version, WallClock};
 
 use crate::format;
 use crate::world::{CLUSTER, from_friend};
@@ -56,7 +56,7 @@ fn streams() -> io::Result<Vec<(String, Vec<u8>)>> {
 fn files() -> Vec<(String, Vec<u8>)> {
     let name = NodeName::new("me").expect("a proper name");
     let entry = |key, value: Option<&str>, version| {
-        let entry = Entry { value: value.map(Value::from), version: Version(version) };
+        let entry = Entry::new(value.map(Value::from), Version(version));
         (Key::new(key).expect("a proper key"), entry)
     };
     let full = Saved {
@@ -65,6 +65,7 @@ fn files() -> Vec<(String, Vec<u8>)> {
         max: Version(300),
         gc: Version(2),
         entries: vec![entry("a", Some("one"), 3), entry("b", None, 299), entry("c", Some(""), 300)],
+        wall: WallClock(0),
     };
     let addresses = [([10, 0, 0, 7], 8_434).into(), ([0xfd00, 0, 0, 0, 0, 0, 1, 7], 8_435).into()];
     let state = |saved| format::sealed(&format::write_state(&name, saved));

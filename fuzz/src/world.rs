@@ -204,7 +204,7 @@ pub(crate) fn far(owner: &str) -> Line {
 
 fn introduced((owner, address): (&str, SocketAddr)) -> Delta {
     let (owner, version) = (name(owner), Version(1));
-    let entry = tidings_core::Entry { value: Some(Value::from("1")), version };
+    let entry = tidings_core::Entry::new(Some(Value::from("1")), version);
     Delta {
         owner: owner.id(),
         generation: LIFE,

@@ -62,8 +62,7 @@ fn whole(core: &Gossiper) -> Delta {
     let state = core.state(core.name(), begin().moment).expect("it knows itself");
     let mut entries: Vec<_> = state.entries.into_iter().collect();
     entries.sort_by_key(|(_, shown)| shown.version);
-    let entry =
-        |(key, shown): (Key, Shown)| (key, Entry { value: Some(shown.value), version: shown.version });
+    let entry = |(key, shown): (Key, Shown)| (key, Entry::new(Some(shown.value), shown.version));
     let introduction = Introduction {
         name: core.name().clone(),
         address: core.address(),

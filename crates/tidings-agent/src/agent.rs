@@ -113,9 +113,11 @@ fn builder(config: &AgentConfig) -> Result<Builder, Failure> {
         .hold(config.hold)
         .rumor_budget(config.rumor_datagrams, config.rumor_bytes)
         .flow_control(config.flow_control)
+        .grace(config.grace)
         .patience(config.patience)
         .datagram(config.datagram)
-        .limits(config.max_keys, config.max_bytes);
+        .limits(config.max_keys, config.max_bytes)
+        .allow_requests(&config.allow_requests);
     if let Some(advertise) = config.advertise {
         builder = builder.advertise(advertise);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -43,6 +44,12 @@ pub(crate) struct EntryBody {
     pub(crate) value: ValueBody,
     pub(crate) version: u64,
     pub(crate) generation: u64,
+    /// For how many milliseconds it is there from now on; absent if it does not expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ttl_ms: Option<u64>,
+    /// Whether it ends with its owner's life; absent if it does not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) ephemeral: bool,
 }
 
 /// A value: text where it is UTF-8, else base64.
@@ -158,9 +165,16 @@ impl State {
 impl EntryBody {
     /// The body for what `owner` shows under `key`.
     pub(crate) fn new(owner: &str, key: &str, found: &Found) -> Self {
-        let Found { generation, version, value } = found;
-        let (owner, key) = (owner.to_owned(), key.to_owned());
-        Self { owner, key, value: value.into(), version: version.0, generation: generation.0 }
+        let Found { generation, version, value, lifetime } = found;
+        Self {
+            owner: owner.to_owned(),
+            key: key.to_owned(),
+            value: value.into(),
+            version: version.0,
+            generation: generation.0,
+            ttl_ms: lifetime.ttl.map(millis),
+            ephemeral: lifetime.is_ephemeral,
+        }
     }
 }
 
@@ -170,12 +184,14 @@ impl StateBody {
         let NodeState { member, entries, suspected } = state;
         let (name, generation) = (member.name.to_string(), member.generation.0);
         let entries = entries.iter().filter(|(key, _)| key.as_str().starts_with(prefix));
-        let entries = entries.map(|(key, Shown { value, version })| EntryBody {
+        let entries = entries.map(|(key, Shown { value, version, lifetime })| EntryBody {
             owner: name.clone(),
             key: key.to_string(),
             value: value.into(),
             version: version.0,
             generation,
+            ttl_ms: lifetime.ttl.map(millis),
+            ephemeral: lifetime.is_ephemeral,
         });
         Self {
             entries: entries.collect(),
@@ -213,6 +229,10 @@ impl StatusBody {
             warnings: status.warnings,
         }
     }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl ValueBody {
@@ -281,13 +301,25 @@ impl From<Traffic> for TrafficBody {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use tidings::{Generation, Version};
+    use tidings::{Generation, Lifetime, Version};
 
     use super::*;
 
     fn entry(value: &[u8]) -> EntryBody {
-        let found = Found { generation: Generation(9), version: Version(7), value: Value::from(value) };
-        EntryBody::new("api-1", "a/b", &found)
+        lasting(value, Lifetime::default())
+    }
+
+    fn lasting(value: &[u8], lifetime: Lifetime) -> EntryBody {
+        let (generation, version) = (Generation(9), Version(7));
+        EntryBody::new("api-1", "a/b", &Found { generation, version, value: Value::from(value), lifetime })
+    }
+
+    #[test]
+    fn a_lifetime_is_told_where_there_is_one() {
+        let lifetime = Lifetime { ttl: Some(Duration::from_micros(29_999_900)), is_ephemeral: true };
+        let json = serde_json::to_string(&lasting(b"v", lifetime)).expect("plain data");
+        expect![[r#"{"owner":"api-1","key":"a/b","value":"v","version":7,"generation":9,"ttl_ms":29999,"ephemeral":true}"#]]
+            .assert_eq(&json);
     }
 
     #[test]

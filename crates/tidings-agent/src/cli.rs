@@ -9,6 +9,7 @@ use crate::client::Api;
 use crate::config::Flags;
 use crate::output::Format;
 use crate::sim::SimCommand;
+use crate::stamp::Tag;
 use crate::wait::KeyIs;
 
 /// Gossip for clusters of equal nodes: shared state, membership and failure detection without a coordinator.
@@ -57,7 +58,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         to: To,
     },
-    /// Set a key of the agent's node
+    /// Set a key of the agent's node, or ask its owner to
     Set {
         /// The key: 1 to 256 bytes
         key: String,
@@ -65,12 +66,18 @@ pub(crate) enum Command {
         #[arg(allow_negative_numbers = true)]
         value: String,
         #[command(flatten)]
+        lasts: Lasts,
+        #[command(flatten)]
+        terms: Terms,
+        #[command(flatten)]
         to: To,
     },
-    /// Delete a key of the agent's node
+    /// Delete a key of the agent's node, or ask its owner to
     Delete {
         /// The key
         key: String,
+        #[command(flatten)]
+        terms: Terms,
         #[command(flatten)]
         to: To,
     },
@@ -113,6 +120,20 @@ pub(crate) enum Command {
     },
 }
 
+/// Whose key to change, and on which terms.
+#[derive(Debug, Args)]
+pub(crate) struct Terms {
+    /// The node that owns the key. Others are asked through gossip, and grant what their --allow-requests allows
+    #[arg(long, value_name = "NODE", default_value = "@self")]
+    pub(crate) owner: String,
+    /// Only if the key shows this write: the generation and the version that `get -o json` tells
+    #[arg(long, value_name = "GENERATION:VERSION")]
+    pub(crate) if_version: Option<Tag>,
+    /// How long another node has to answer; then the request is withdrawn
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) wait: Duration,
+}
+
 /// Which agent to ask, and how to print its answer.
 #[derive(Debug, Args)]
 pub(crate) struct To {
@@ -129,6 +150,17 @@ pub(crate) struct Print {
     /// How to print: for people, as JSON, or as JSON with one element a line
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     pub(crate) output: Format,
+}
+
+/// For how long a value is there: until it is written again or deleted, if nothing is said.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Lasts {
+    /// After how long the key expires everywhere: from 1ms to ten years
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) ttl: Option<Duration>,
+    /// Whether the key ends with this life of the node: it is gone after a restart, and once the node has left
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
 }
 
 /// What there is to do with a configuration.

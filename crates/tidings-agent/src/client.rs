@@ -12,6 +12,7 @@ use ureq::{Agent, Body, BodyReader, Timeout};
 use crate::body::ProblemBody;
 use crate::failure::{Exit, Failure};
 use crate::http::events::KEEP_ALIVE;
+use crate::stamp::Tag;
 
 /// Where an agent serves HTTP. Invariant: `http://` and an authority, nothing after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,15 +95,21 @@ impl Client {
         self.read(request.config().timeout_global(Some(self.patience)).build().call())
     }
 
-    /// The body of the answer to `PUT path` with `value`.
-    pub(crate) fn put(&self, path: &str, value: &[u8]) -> Result<String, CallError> {
-        let request = self.agent.put(self.url(path)).header("content-type", "application/octet-stream");
+    /// The body of the answer to `PUT path` with `value`, if the key shows the `expected` write.
+    pub(crate) fn put(&self, path: &str, value: &[u8], expected: Option<Tag>) -> Result<String, CallError> {
+        let mut request = self.agent.put(self.url(path)).header("content-type", "application/octet-stream");
+        if let Some(tag) = expected {
+            request = request.header("if-match", tag.quoted());
+        }
         self.read(request.config().timeout_global(Some(self.patience)).build().send(value))
     }
 
-    /// The body of the answer to `DELETE path`.
-    pub(crate) fn delete(&self, path: &str) -> Result<String, CallError> {
-        let request = self.agent.delete(self.url(path));
+    /// The body of the answer to `DELETE path`, if the key shows the `expected` write.
+    pub(crate) fn delete(&self, path: &str, expected: Option<Tag>) -> Result<String, CallError> {
+        let mut request = self.agent.delete(self.url(path));
+        if let Some(tag) = expected {
+            request = request.header("if-match", tag.quoted());
+        }
         self.read(request.config().timeout_global(Some(self.patience)).build().call())
     }
 
@@ -182,7 +189,10 @@ impl From<CallError> for Failure {
                 format!("the agent at {api} did not answer within {} ms", patience.as_millis()),
                 "look at its log; it may be overloaded or stopped",
             ),
-            CallError::Refused(problem) => Self::new(Exit::Refused, problem.detail, problem.fix),
+            CallError::Refused(problem) => {
+                let exit = if problem.status == NO_ANSWER { Exit::Late } else { Exit::Refused };
+                Self::new(exit, problem.detail, problem.fix)
+            }
             CallError::Stranger { api, status } => Self::new(
                 Exit::Refused,
                 format!("{api} answered with status {status}, and not as an agent does"),
@@ -206,6 +216,9 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// An agent is on this host or next door: who takes longer to accept a connection is not there.
 const CONNECT: Duration = Duration::from_secs(2);
+
+/// The status that says that an owner did not answer in time.
+const NO_ANSWER: u16 = 504;
 
 /// Three signs of life of an agent that has nothing to tell.
 const SILENCE: Duration = KEEP_ALIVE.saturating_mul(3);

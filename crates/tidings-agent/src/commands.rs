@@ -8,7 +8,7 @@ use tidings::Value;
 use crate::body::{
     EntryBody, LeftBody, MemberBody, State, StateBody, StatusBody, TrafficBody, ValueBody, WrittenBody,
 };
-use crate::cli::To;
+use crate::cli::{Lasts, Terms, To};
 use crate::client::{Client, escape, key_path};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Column, Format, count, paint, visible};
@@ -60,15 +60,16 @@ pub(crate) fn get(owner: &str, key: &str, to: &To) -> Result<(), Failure> {
 }
 
 /// `tidings set`.
-pub(crate) fn set(key: &str, value: String, to: &To) -> Result<(), Failure> {
+pub(crate) fn set(key: &str, value: String, lasts: &Lasts, terms: &Terms, to: &To) -> Result<(), Failure> {
     let value = if value == "-" { read_stdin()? } else { value.into_bytes() };
-    let body = client(to).put(&key_path("@self", key), &value)?;
+    let path = path_with(terms, key, lasts);
+    let body = client_with(terms, to).put(&path, &value, terms.if_version)?;
     output::one(to.print.output, &body, |written: WrittenBody| Ok(written_line(&written, "set")))
 }
 
 /// `tidings delete`.
-pub(crate) fn delete(key: &str, to: &To) -> Result<(), Failure> {
-    let body = client(to).delete(&key_path("@self", key))?;
+pub(crate) fn delete(key: &str, terms: &Terms, to: &To) -> Result<(), Failure> {
+    let body = client_with(terms, to).delete(&path_with(terms, key, &Lasts::default()), terms.if_version)?;
     output::one(to.print.output, &body, |written: WrittenBody| Ok(written_line(&written, "deleted")))
 }
 
@@ -86,6 +87,18 @@ pub(crate) fn leave(to: &To) -> Result<(), Failure> {
 
 fn client(to: &To) -> Client {
     Client::new(to.api.clone(), PATIENCE)
+}
+
+/// A client that waits for as long as the owner has, and for the agent.
+fn client_with(terms: &Terms, to: &To) -> Client {
+    client(to).with_patience(PATIENCE.saturating_add(terms.wait))
+}
+
+fn path_with(terms: &Terms, key: &str, lasts: &Lasts) -> String {
+    let duration = |length| escape(&humantime::format_duration(length).to_string()).to_string();
+    let ttl = lasts.ttl.map_or_else(String::new, |ttl| format!("&ttl={}", duration(ttl)));
+    let ephemeral = if lasts.ephemeral { "&ephemeral=true" } else { "" };
+    format!("{}?wait={}{ttl}{ephemeral}", key_path(&terms.owner, key), duration(terms.wait))
 }
 
 /// Reads a value, and no more than a value may have.
@@ -281,6 +294,8 @@ mod tests {
             value,
             version: 7,
             generation: 1,
+            ttl_ms: None,
+            ephemeral: false,
         };
         let entries = vec![
             entry("a", ValueBody::Text("two\nlines".to_owned())),

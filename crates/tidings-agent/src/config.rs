@@ -42,6 +42,8 @@ pub(crate) struct AgentConfig {
     pub(crate) datagram: usize,
     pub(crate) max_keys: usize,
     pub(crate) max_bytes: usize,
+    pub(crate) grace: Duration,
+    pub(crate) allow_requests: Vec<String>,
 }
 
 impl Default for AgentConfig {
@@ -69,6 +71,8 @@ impl Default for AgentConfig {
             datagram: 1_200,
             max_keys: 16_384,
             max_bytes: 8 << 20,
+            grace: Duration::from_secs(3_600),
+            allow_requests: Vec::new(),
         }
     }
 }

@@ -4,27 +4,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::body::{Body, to_bytes};
 use axum::extract::{Query, State};
-use axum::http::{Method, Uri};
+use axum::http::{Method, Uri, header};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use serde::{Deserialize, Serialize};
-use tidings::{Node, Version};
+use tidings::Node;
 use tokio::net::TcpListener;
 
-use crate::body::{
-    EntryBody, LeftBody, MemberBody, State as MemberState, StateBody, StatusBody, WrittenBody,
-};
+use crate::body::{EntryBody, LeftBody, MemberBody, State as MemberState, StateBody, StatusBody};
 use crate::http::events::News;
 use crate::http::guard::Arrival;
 use crate::http::problem::{Kind, Problem};
 use crate::http::target::{MemberTarget, Target};
+use crate::stamp::Tag;
 
 pub(crate) mod events;
 mod guard;
 mod problem;
 mod target;
+mod write;
 
 /// What the handlers share: the node they speak for.
 pub(crate) struct Desk {
@@ -58,11 +58,6 @@ impl Desk {
             left => left,
         }
     }
-
-    async fn written(&self, key: String, version: Version) -> Result<Json<WrittenBody>, Problem> {
-        let (owner, generation) = (self.node.name().to_string(), self.node.generation().await?);
-        Ok(Json(WrittenBody { owner, key, version: version.0, generation: generation.0 }))
-    }
 }
 
 /// Serves the interface until `stop`, then finishes the answers that are under way.
@@ -81,7 +76,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/members", get(members))
         .route("/v1/members/{name}", get(member))
         .route("/v1/kv", get(states))
-        .route("/v1/kv/{*target}", get(entry).put(set).delete(delete))
+        .route("/v1/kv/{*target}", get(entry).put(write::set).delete(write::delete))
         .route("/v1/events", get(events::follow))
         .route("/v1/leave", post(leave))
         .route("/livez", get(livez))
@@ -137,10 +132,11 @@ async fn states(State(desk): State<Arc<Desk>>, uri: Uri) -> Result<Json<Vec<Stat
     Ok(Json(nodes.iter().map(|state| StateBody::new(state, &which.prefix)).collect()))
 }
 
-async fn entry(State(desk): State<Arc<Desk>>, target: Target) -> Result<Json<EntryBody>, Problem> {
+async fn entry(State(desk): State<Arc<Desk>>, target: Target) -> Result<impl IntoResponse, Problem> {
     let owner = if target.is_owned_by(desk.node.name()) { desk.node.name().as_str() } else { &target.owner };
     if let Some(found) = desk.node.get(owner, &target.key).await? {
-        return Ok(Json(EntryBody::new(owner, &target.key, &found)));
+        let tag = Tag((found.generation, found.version)).quoted();
+        return Ok(([(header::ETAG, tag)], Json(EntryBody::new(owner, &target.key, &found))));
     }
     desk.node.state(owner).await?.ok_or_else(|| no_such_node(owner))?;
     Err(Problem::new(
@@ -148,29 +144,6 @@ async fn entry(State(desk): State<Arc<Desk>>, target: Target) -> Result<Json<Ent
         format!("{owner} has no key {:?}, as far as {} knows", target.key, desk.node.name()),
         format!("see what there is with `tidings state {owner}`, or wait for it with `tidings wait --key`"),
     ))
-}
-
-async fn set(
-    State(desk): State<Arc<Desk>>,
-    target: Target,
-    body: Body,
-) -> Result<Json<WrittenBody>, Problem> {
-    target.must_be_owned_by(desk.node.name())?;
-    let value = to_bytes(body, BODY_LIMIT).await.map_err(|_| {
-        Problem::new(
-            Kind::TooLarge,
-            format!("the body did not arrive whole, or has more than {BODY_LIMIT} bytes"),
-            format!("send a value of {} bytes at most", tidings::Value::MAX_LEN),
-        )
-    })?;
-    let version = desk.node.set(&target.key, &value).await?;
-    desk.written(target.key, version).await
-}
-
-async fn delete(State(desk): State<Arc<Desk>>, target: Target) -> Result<Json<WrittenBody>, Problem> {
-    target.must_be_owned_by(desk.node.name())?;
-    let version = desk.node.delete(&target.key).await?;
-    desk.written(target.key, version).await
 }
 
 async fn leave(State(desk): State<Arc<Desk>>) -> Result<Json<LeftBody>, Problem> {
@@ -211,7 +184,3 @@ fn no_such_node(name: &str) -> Problem {
     let fix = "see which there are with `tidings members`";
     Problem::new(Kind::NoSuchNode, format!("no node {name:?} is known"), fix)
 }
-
-/// How much of a body is read. Above the limit for values, so that a value a little too large is refused with an answer
-/// and not with a broken connection.
-const BODY_LIMIT: usize = 4 * tidings::Value::MAX_LEN;

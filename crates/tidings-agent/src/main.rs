@@ -25,6 +25,7 @@ mod client;
 mod event;
 mod failure;
 mod output;
+mod stamp;
 mod suspected;
 
 fn main() -> ExitCode {
@@ -41,8 +42,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Members { to } => commands::members(&to),
         Command::State { node, to } => commands::state(node.as_deref(), &to),
         Command::Get { owner, key, to } => commands::get(&owner, &key, &to),
-        Command::Set { key, value, to } => commands::set(&key, value, &to),
-        Command::Delete { key, to } => commands::delete(&key, &to),
+        Command::Set { key, value, lasts, terms, to } => commands::set(&key, value, &lasts, &terms, &to),
+        Command::Delete { key, terms, to } => commands::delete(&key, &terms, &to),
         Command::Watch { prefix, to } => watch::run(&prefix, &to),
         Command::Status { to } => commands::status(&to),
         Command::Leave { to } => commands::leave(&to),

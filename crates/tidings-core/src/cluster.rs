@@ -1,5 +1,7 @@
 //! What this node knows of every node, itself included, and what that amounts to.
 
+mod ends;
+
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -28,7 +30,8 @@ use crate::wire::size;
 /// Everything known of everyone.
 ///
 /// Invariants: `summary` is the sum over `endpoints`, and so is `sketch`, once there is one; `endpoints` has this node; `equals` are nodes that held the
-/// same as this one in the last exchange; since then nothing changed here, and no exchange found a difference.
+/// same as this one in the last exchange; since then nothing changed here, and no exchange found a difference; `expiries` has
+/// each node of which something expires, with when the first of it does.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     me: NodeId,
@@ -39,6 +42,7 @@ pub(crate) struct Cluster {
     sketch: Option<Sketch>,
     recent: Recent,
     equals: BTreeSet<NodeId>,
+    expiries: BTreeSet<(Moment, NodeId)>,
     round: u64,
     limits: Limits,
     max_nodes: usize,
@@ -77,11 +81,13 @@ impl Cluster {
             sketch: None,
             recent,
             equals,
+            expiries: BTreeSet::new(),
             round: 0,
             limits,
             max_nodes,
         };
         cluster.touch(me, Version(0));
+        cluster.await_expiry(me, Moment::NEVER, cluster.own().replica().next_expiry());
         cluster
     }
 
@@ -229,7 +235,7 @@ impl Cluster {
             return None;
         }
         let endpoint = self.endpoint(theirs.id)?;
-        endpoint.replica().cut(theirs.id, &endpoint.introduction(now), theirs.known(), room)
+        endpoint.replica().cut(theirs.id, &endpoint.introduction(now), theirs.known(), now, room)
     }
 
     /// Whether what comes next for one who is at `theirs` does not fit a datagram of `datagram` bytes by itself.
@@ -265,8 +271,10 @@ impl Cluster {
     /// Changes this node's own state by `change`.
     pub(crate) fn change_own<T>(&mut self, change: impl FnOnce(&mut Replica) -> T) -> T {
         let own = self.endpoints.own_mut();
-        let before = own.line(self.me);
+        let (before, expiry) = (own.line(self.me), own.replica().next_expiry());
         let result = change(&mut Arc::make_mut(&mut own.record).replica);
+        let next = own.replica().next_expiry();
+        self.await_expiry(self.me, expiry, next);
         self.changed(&before, before.max);
         result
     }
@@ -292,12 +300,14 @@ impl Cluster {
     /// as a change.
     pub(crate) fn acquaint(&mut self, with: &Acquaintances, now: Moment, pulse: &Pulse) {
         let room = self.max_nodes.saturating_sub(self.endpoints.len());
-        let Self { endpoints, liveness, summary, .. } = self;
+        let Self { endpoints, liveness, summary, expiries, .. } = self;
         let strangers = with.all().iter().filter(|other| !endpoints.contains(other.id));
         let strangers: Vec<_> = strangers.take(room).collect();
         liveness.reserve(strangers.len());
         let met = strangers.into_iter().map(|other| {
             *summary = summary.plus(other.summand);
+            let expiry = other.record.replica.next_expiry();
+            expiries.extend((expiry != Moment::NEVER).then_some((expiry, other.id)));
             let seat = liveness.welcome(other.id, pulse.look_at);
             let (record, heartbeat) = (Arc::clone(&other.record), other.heartbeat);
             (other.id, EndpointState { record, heartbeat, authored: now, pulse: pulse.clone(), seat })
@@ -316,16 +326,18 @@ impl Cluster {
         let authored = now - who.age;
         let mut replica = Replica::new(delta.generation);
         // A node without a single write is known through version zero, which no delta can be above.
-        let changes = match replica.apply(delta, self.limits) {
+        let changes = match replica.apply(delta, now, self.limits) {
             Applied::Taken(changes) => changes,
             Applied::Ignored if delta.through == Version(0) => Vec::new(),
             Applied::Ignored | Applied::Gap => return Learned::Gap,
             Applied::TooLarge => return Learned::Refused("too_large"),
         };
+        let expiry = replica.next_expiry();
         let record = Record { replica, address: who.address, name: who.name.clone() };
         let endpoint = EndpointState::new(record, who.heartbeat, authored, Pulse::new(authored, mean));
         self.endpoints.insert(delta.owner, endpoint);
         self.share_record(delta.owner);
+        self.await_expiry(delta.owner, Moment::NEVER, expiry);
         self.changed(&Line::unknown(delta.owner), Version(0));
         Learned::Newcomer(changes)
     }
@@ -340,19 +352,21 @@ impl Cluster {
             Fit::Gap => return Learned::Gap,
             fit @ (Fit::Replaces | Fit::Extends) => fit,
         };
-        let before = endpoint.line(id);
+        let (before, expiry) = (endpoint.line(id), endpoint.replica().next_expiry());
         let restart = delta.generation > endpoint.generation();
         let record = Arc::make_mut(&mut endpoint.record);
         // What fits is taken, if there is room for it.
-        let Applied::Taken(changes) = record.replica.take(delta, fit, self.limits) else {
+        let Applied::Taken(changes) = record.replica.take(delta, fit, now, self.limits) else {
             return Learned::Refused("too_large");
         };
+        let next = record.replica.next_expiry();
         if let Some(who) = delta.introduction.as_ref().filter(|_| restart) {
             record.address = who.address;
             endpoint.heartbeat = who.heartbeat;
             endpoint.authored = now - who.age;
         }
         self.share_record(id);
+        self.await_expiry(id, expiry, next);
         self.changed(&before, if restart { Version(0) } else { before.max });
         if restart { Learned::Restart(changes) } else { Learned::News(changes) }
     }
@@ -420,8 +434,7 @@ mod tests {
             heartbeat: Heartbeat(1),
             age: Duration::ZERO,
         };
-        let key =
-            (Key::new("key").unwrap(), Entry { value: Some("value".into()), version: Version(version) });
+        let key = (Key::new("key").unwrap(), Entry::new(Some("value".into()), Version(version)));
         Delta {
             owner,
             generation: Generation(1),

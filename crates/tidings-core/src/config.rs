@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::entry::Value;
 use crate::mongering::Mongering;
+use crate::request::Policy;
 use crate::wire::size;
 
 /// How a node gossips. All nodes of a cluster should have the same interval; all else may differ.
@@ -48,6 +49,10 @@ pub struct Config {
     pub max_keys: usize,
     /// How many bytes of keys and values one owner may have.
     pub max_bytes: usize,
+    /// How old a tombstone of this node becomes before it is collected, with all others of the moment. Whoever was away for
+    /// longer is told everything of this node again, so that nothing deleted comes back; shorter saves memory, and costs that
+    /// more often.
+    pub grace: Duration,
     /// How many nodes are remembered. It bounds what strangers can make this node store.
     pub max_nodes: usize,
     /// Whether the driver keeps state on disk. Then generations and writes are given to
@@ -56,6 +61,8 @@ pub struct Config {
     /// Whether this node writes less while the cluster is told more than it takes in. Otherwise copies grow ever staler
     /// while that lasts, also those of other nodes' state.
     pub flow_control: bool,
+    /// Which of its keys others may ask this node to change. None: who may change what has to be said.
+    pub requests: Policy,
     /// When a round goes on to a seed.
     pub seed_rule: SeedRule,
 }
@@ -135,9 +142,11 @@ impl Config {
             max_value: Value::MAX_LEN,
             max_keys: 16_384,
             max_bytes: 8 << 20,
+            grace: Duration::from_secs(3_600),
             max_nodes: 65_536,
             durable: false,
             flow_control: true,
+            requests: Policy::Keys(Vec::new()),
             seed_rule: SeedRule::NoSeedOrFewLive,
         }
     }
@@ -145,7 +154,7 @@ impl Config {
     /// The longest message that a node of this configuration reads from a stream: an owner as large as is allowed.
     #[must_use]
     pub fn longest_message(&self) -> usize {
-        const ENTRY: usize = 1 + 3 * size::VARINT;
+        const ENTRY: usize = 1 + 3 * size::VARINT + size::LIFE;
         (1 << 20) + 2 * (self.max_bytes + self.max_keys * ENTRY)
     }
 
@@ -169,6 +178,10 @@ impl Config {
         }
         if self.hold > hour {
             return Err(range("the time that news is held", &self.hold, &Duration::ZERO, &hour));
+        }
+        let year = 365 * 24 * hour;
+        if self.grace < Self::SHORTEST_INTERVAL || self.grace > year {
+            return Err(range("the grace of tombstones", &self.grace, &Self::SHORTEST_INTERVAL, &year));
         }
         if !self.mongering.is_possible() {
             let (least, most) =

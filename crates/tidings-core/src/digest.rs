@@ -314,17 +314,18 @@ mod tests {
     use crate::detector::Pulse;
     use crate::endpoint::EndpointState;
     use crate::endpoints::tests::touched;
-    use crate::entry::{Key, Value};
+    use crate::entry::{Entry, Key, Value};
     use crate::name::NodeName;
     use crate::record::Record;
     use crate::replica::{Limits, Replica};
-    use crate::version::{Generation, Heartbeat};
+    use crate::version::{Generation, Heartbeat, Version};
 
     fn state(name: &str, generation: u64, writes: usize) -> (NodeId, EndpointState) {
         let (now, name) = (Moment::default(), NodeName::new(name).unwrap());
         let mut replica = Replica::new(Generation(generation));
         for _ in 0..writes {
-            replica.write([(Key::new("key").unwrap(), Some(Value::from("value")))]);
+            let entry = Entry::new(Some(Value::from("value")), Version(0));
+            replica.write([(Key::new("key").unwrap(), entry)]);
         }
         let pulse = Pulse::new(now, std::time::Duration::from_secs(1));
         let id = name.id();

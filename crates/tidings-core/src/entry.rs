@@ -3,7 +3,10 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::owner::WriteError;
+use crate::time::{Moment, millis};
 use crate::version::Version;
 
 /// The name of a value in its owner's state.
@@ -55,6 +58,16 @@ impl Key {
     /// That key.
     pub(crate) fn departed() -> Self {
         Self(Self::DEPARTED.into())
+    }
+
+    /// The beginning of keys under which a node asks others, and of those under which it answers them.
+    pub(crate) const REQUEST: &'static str = "tidings/req/";
+    pub(crate) const ACKNOWLEDGED: &'static str = "tidings/ack/";
+
+    /// A key of the protocol's own.
+    pub(crate) fn of_protocol(key: &str) -> Self {
+        debug_assert!(key.starts_with(Self::RESERVED) && key.len() <= Self::MAX_LEN);
+        Self(key.into())
     }
 
     /// What sorts before every key. It is no key itself, and takes no memory.
@@ -137,8 +150,98 @@ impl fmt::Debug for Value {
 pub struct Entry {
     /// The value; `None` is a tombstone.
     pub value: Option<Value>,
-    /// The version of the write, or of the delete.
+    /// The version of the write, or of the delete. Where the value expired, it is still that of the write.
     pub version: Version,
+    /// When the value expires: by the monotonic clock of whoever holds it, and by one that began when it was told, or
+    /// saved, in a delta and on disk. [`Moment::NEVER`] if it does not.
+    pub expires: Moment,
+    /// Whether the value ends with the life that wrote it: see [`Lifetime::is_ephemeral`].
+    pub is_ephemeral: bool,
+}
+
+/// For how long a value is there. For ever, if nothing else is said: until it is written again, or deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Lifetime {
+    /// Its time to live: after how long it expires everywhere, if it does.
+    pub ttl: Option<Duration>,
+    /// Whether it ends with the life of its owner. It is never on disk, so that it is gone after a restart. It is still shown
+    /// while its owner is unreachable, and no longer once that departed.
+    pub is_ephemeral: bool,
+}
+
+impl Lifetime {
+    /// The shortest time to live.
+    pub const SHORTEST: Duration = Duration::from_millis(1);
+    /// The longest time to live: ten years. It bounds what strangers can say.
+    pub const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+
+    /// Until `ttl` has passed.
+    #[must_use]
+    pub fn ttl(ttl: Duration) -> Self {
+        Self { ttl: Some(ttl), is_ephemeral: false }
+    }
+
+    /// As long as the life of the owner.
+    #[must_use]
+    pub fn ephemeral() -> Self {
+        Self { ttl: None, is_ephemeral: true }
+    }
+
+    /// Refuses a time to live that is none.
+    pub(crate) fn check(self) -> Result<(), WriteError> {
+        let wrong = self.ttl.filter(|ttl| !(Self::SHORTEST..=Self::LONGEST).contains(ttl));
+        wrong.map_or(Ok(()), |ttl| Err(WriteError::Lifetime { ttl }))
+    }
+}
+
+impl Entry {
+    /// What stays until it is written again, or deleted.
+    #[must_use]
+    pub fn new(value: Option<Value>, version: Version) -> Self {
+        Self { value, version, expires: Moment::NEVER, is_ephemeral: false }
+    }
+
+    /// A write at `now`, in a version that is known when it shows: a value, or a delete.
+    pub(crate) fn write(value: Option<Value>, lifetime: Lifetime, now: Moment) -> Self {
+        let expires = lifetime.ttl.filter(|_| value.is_some()).map_or(Moment::NEVER, |ttl| now + ttl);
+        let is_ephemeral = lifetime.is_ephemeral && value.is_some();
+        Self { value, version: Version(0), expires, is_ephemeral }
+    }
+
+    /// The tombstone that is left where the value expired, or ended with its owner's life.
+    #[must_use]
+    pub(crate) fn buried(&self) -> Self {
+        Self::new(None, self.version)
+    }
+
+    /// The entry as it is told or saved at `now`: by a clock that begins then, in whole milliseconds. What has expired is a
+    /// tombstone.
+    pub(crate) fn told(&self, now: Moment) -> Self {
+        if self.expires == Moment::NEVER {
+            return self.clone();
+        }
+        if self.expires <= now {
+            return self.buried();
+        }
+        let left = millis(self.expires.since(now)).max(1);
+        Self { expires: Moment::default() + Duration::from_millis(left), ..self.clone() }
+    }
+
+    /// The entry as it is held, if it was told at `now`.
+    pub(crate) fn heard(&self, now: Moment) -> Self {
+        if self.expires == Moment::NEVER {
+            return self.clone();
+        }
+        let left = self.expires.since(Moment::default());
+        let left = if flaw!(Curtailed) { left / 2 } else { left };
+        Self { expires: now + left, ..self.clone() }
+    }
+
+    /// For how long the value is there from `now` on.
+    pub(crate) fn lifetime(&self, now: Moment) -> Lifetime {
+        let ttl = (self.expires != Moment::NEVER).then(|| self.expires.since(now));
+        Lifetime { ttl, is_ephemeral: self.is_ephemeral }
+    }
 }
 
 #[cfg(test)]

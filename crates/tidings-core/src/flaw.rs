@@ -50,6 +50,10 @@ mod planted {
         GcUntold,
         /// S4: all tombstones are dropped once one may be.
         DroppedEarly,
+        /// S4: a value is told without its deadline.
+        Undying,
+        /// S4: what was to end with the life of an owner that departed stays.
+        Outlived,
         /// S5: whoever departed is live again with any sign of life.
         Returned,
         /// S6: an owner takes what others say of its own state.
@@ -68,10 +72,14 @@ mod planted {
         LivesMixed,
         /// S7: a delta is cut inside a version.
         VersionSplit,
+        /// S7: whoever hears of a value takes off half of the life that it has left.
+        Curtailed,
         /// S8: a message of another cluster is read like any.
         AnyCluster,
         /// S9: a generation is told before it is on disk, and is the saved one.
         GenerationReused,
+        /// S9: what is ephemeral is saved like anything.
+        EphemeralSaved,
         /// S10: an unexpected end of an exchange is fatal.
         Fatal,
         /// S11: a change that a reset brings is not told.

@@ -2,12 +2,14 @@
 
 mod alarm;
 mod answer;
+mod ends;
 mod hear;
 mod help;
 mod inspect;
 mod namesakes;
 mod own;
 mod questions;
+mod requests;
 mod rumors;
 mod steps;
 mod streams;
@@ -19,11 +21,12 @@ use std::time::Duration;
 
 use crate::acquaintances::Acquaintances;
 use crate::cluster::Cluster;
+use crate::collector::Collector;
 use crate::config::{Config, ConfigError};
 use crate::contacts::Contacts;
 use crate::detector::{Odds, Pulse};
 use crate::endpoint::EndpointState;
-use crate::entry::{Key, Value};
+use crate::entry::{Entry, Key, Lifetime, Value};
 use crate::event::{Event, EventKind};
 use crate::exchange::Exchanges;
 use crate::flow::Flow;
@@ -35,14 +38,16 @@ use crate::peer::Transmit;
 use crate::proof::Proofs;
 use crate::record::Record;
 use crate::replica::{Change, Limits, Replica};
+use crate::request::Request;
 use crate::rng::Rng;
 use crate::rumor::Rumors;
 use crate::stream::Streams;
-use crate::time::{Moment, Time};
+use crate::time::{Moment, Time, WallClock};
 use crate::version::{Heartbeat, Version};
 
 use alarm::Alarms;
 pub use inspect::Load;
+use requests::Requests;
 
 /// Who a node is when it starts.
 #[derive(Debug, Clone)]
@@ -62,6 +67,7 @@ pub struct Gossiper {
     rng: Rng,
     cluster: Cluster,
     owner: Owner,
+    collector: Collector,
     odds: Odds,
     exchanges: Exchanges,
     /// The live nodes that did not answer this node, and all nodes that there is evidence against, also others'.
@@ -73,6 +79,7 @@ pub struct Gossiper {
     alarms: Alarms,
     contacts: Contacts,
     rumors: Rumors,
+    requests: Requests,
     flow: Flow,
     proofs: Proofs,
     streams: Streams,
@@ -97,8 +104,9 @@ pub struct Gossiper {
 /// When things are due.
 #[derive(Debug)]
 struct Clock {
-    /// The last moment that this node was told.
+    /// The last moment that this node was told, and what the wall clock was then.
     now: Moment,
+    wall: WallClock,
     /// When the next exchange of the round begins, and which one of the round it is.
     next: Moment,
     slot: usize,
@@ -153,7 +161,9 @@ impl Gossiper {
         let saved = me.saved.unwrap_or_default();
         let generation = Owner::first_generation(&saved, now.wall);
         let pulse = Pulse::new(now.moment, config.interval);
-        let replica = Replica::restored(generation, saved.max, saved.gc, saved.entries);
+        // Nobody holds anything of this life yet, so that nothing has to be told that it lacks.
+        let shown = saved.held(now).filter(|(_, entry)| entry.value.is_some());
+        let replica = Replica::restored(generation, saved.max, Version(0), shown);
         let (id, heartbeat, authored) = (me.name.id(), Heartbeat(0), now.moment);
         let record = Record { replica, address: me.address, name: me.name };
         let own = EndpointState::new(record, heartbeat, authored, pulse);
@@ -161,9 +171,10 @@ impl Gossiper {
         // at its limit can still say that it leaves: so holders allow twice what owners allow themselves.
         let limits = Limits { keys: 2 * config.max_keys, bytes: 2 * config.max_bytes };
         let mut rng = Rng::new(rng_seed);
-        Ok(Self {
+        let mut node = Self {
             cluster: Cluster::new(id, own, limits, config.max_nodes),
             owner: Owner::new(config.durable, saved.accepted),
+            collector: Collector::default(),
             odds: Odds::new(),
             exchanges: Exchanges::default(),
             suspects: BTreeSet::new(),
@@ -172,12 +183,14 @@ impl Gossiper {
             alarms: Alarms::default(),
             contacts: Contacts::default(),
             rumors: Rumors::new(&config),
+            requests: Requests::default(),
             flow: Flow::new(&config),
             proofs: Proofs::new(&mut rng, config.max_nodes, config.interval),
             streams: Streams::new(&config),
             namesake: Search::new(&mut rng, now.moment),
             clock: Clock {
                 now: now.moment,
+                wall: now.wall,
                 next: now.moment,
                 slot: 0,
                 phase: Some(random_part(&mut rng, config.interval)),
@@ -205,7 +218,9 @@ impl Gossiper {
             dropped: BTreeMap::new(),
             config,
             rng,
-        })
+        };
+        node.restore_requests();
+        Ok(node)
     }
 
     // The world tells us.
@@ -213,6 +228,7 @@ impl Gossiper {
     /// Time has passed. Call it when [`poll_timeout`](Self::poll_timeout) has come; more often is harmless.
     pub fn handle_timeout(&mut self, now: Time) {
         self.notice_pause(now);
+        self.expire(now);
         if self.owner.is_announced {
             self.search(now);
         }
@@ -220,6 +236,7 @@ impl Gossiper {
             return;
         }
         self.expire_streams(now);
+        self.expire_requests(now);
         self.fail_exchanges(now);
         self.convict(now);
         self.retry_suspects(now);
@@ -276,13 +293,15 @@ impl Gossiper {
 
     /// What [`Persist`] named `mark` is safe on disk.
     pub fn handle_persisted(&mut self, now: Time, mark: PersistMark) {
-        let (generation, writes) = self.owner.persisted(mark);
-        for write in writes {
-            self.commit(now, write);
+        self.see_time(now);
+        let (generation, steps) = self.owner.persisted(mark);
+        for step in steps {
+            self.commit(now, step);
         }
         if let Some(generation) = generation {
             self.begin_life(now, generation);
         }
+        self.tell_concerned(now);
         self.depart_if_ready(now);
     }
 
@@ -290,6 +309,9 @@ impl Gossiper {
     /// to be saved again after an interval.
     pub fn handle_persist_failed(&mut self, now: Time, mark: PersistMark) {
         self.owner.persist_failed(mark, now.moment + self.config.interval);
+        self.look_for_tombstones(now);
+        self.restore_requests();
+        self.answer_all_again();
         self.depart_if_ready(now);
     }
 
@@ -331,7 +353,22 @@ impl Gossiper {
         now: Time,
         pairs: impl IntoIterator<Item = (Key, Value)>,
     ) -> Result<Version, WriteError> {
-        self.write(now, pairs.into_iter().map(|(key, value)| (key, Some(value))).collect())
+        self.set_for(now, pairs, Lifetime::default())
+    }
+
+    /// Sets keys of this node to values that are there for a `lifetime`; otherwise as [`set`](Self::set).
+    ///
+    /// # Errors
+    /// As for [`set`](Self::set), or the time to live is none.
+    pub fn set_for(
+        &mut self,
+        now: Time,
+        pairs: impl IntoIterator<Item = (Key, Value)>,
+        lifetime: Lifetime,
+    ) -> Result<Version, WriteError> {
+        lifetime.check()?;
+        let entry = |value| Entry::write(Some(value), lifetime, now.moment);
+        self.write(now, pairs.into_iter().map(|(key, value)| (key, entry(value))).collect())
     }
 
     /// Deletes a key of this node; as [`set`](Self::set).
@@ -339,7 +376,19 @@ impl Gossiper {
     /// # Errors
     /// There is no such key, or a bound would be broken. Nothing has moved then.
     pub fn delete(&mut self, now: Time, key: Key) -> Result<Version, WriteError> {
-        self.write(now, vec![(key, None)])
+        self.write(now, vec![(key, Entry::new(None, Version(0)))])
+    }
+
+    /// Sets a key of this node, or deletes it, if it shows the expected write; as [`set_for`](Self::set_for).
+    ///
+    /// # Errors
+    /// It shows another one, or a bound would be broken. Nothing has moved then.
+    pub fn change(&mut self, now: Time, request: Request) -> Result<Version, WriteError> {
+        let Request { key, value, lifetime, expected } = request;
+        lifetime.check()?;
+        self.expire(now);
+        self.expect(&key, expected)?;
+        self.write(now, vec![(key, Entry::write(value, lifetime, now.moment))])
     }
 
     /// Announces that this node leaves, to some nodes at once and to all others through them: as soon as its last writes
@@ -365,7 +414,8 @@ impl Gossiper {
     /// [answered](Self::handle_persisted).
     #[must_use]
     pub fn poll_persist(&mut self) -> Option<Persist> {
-        self.owner.poll_persist(&self.cluster, self.clock.now)
+        let Clock { now: moment, wall, .. } = self.clock;
+        self.owner.poll_persist(&self.cluster, Time { moment, wall })
     }
 
     /// The next thing to tell the user.
@@ -383,7 +433,7 @@ impl Gossiper {
     pub fn poll_timeout(&self) -> Moment {
         let disk = self.owner.retry_at();
         if self.owner.is_announced && !self.has_begun() {
-            return self.search_timeout();
+            return self.search_timeout().min(self.next_expiry());
         }
         if !self.is_present() {
             return disk.unwrap_or(Moment::NEVER);
@@ -391,8 +441,13 @@ impl Gossiper {
         let retry = self.accused.iter().filter_map(|&id| self.retry_of(id)).min();
         let end = self.farewell.as_ref().map(|farewell| farewell.until);
         let streams = self.streams.next_deadline();
-        let others = [self.exchanges.next_failure(), retry, self.alarms.due(), disk, end, streams];
-        others.into_iter().flatten().fold(self.clock.next.min(self.rumors_due()), Moment::min)
+        let requests = self.requests_due();
+        let others = [self.exchanges.next_failure(), retry, self.alarms.due(), disk, end, streams, requests];
+        others
+            .into_iter()
+            .flatten()
+            .fold(self.clock.next.min(self.rumors_due()), Moment::min)
+            .min(self.next_expiry())
     }
 
     // Private steps.
@@ -417,6 +472,12 @@ impl Gossiper {
             };
             self.say(now, id, kind);
         }
+    }
+
+    /// This node is told the time.
+    fn see_time(&mut self, now: Time) {
+        self.clock.now = self.clock.now.max(now.moment);
+        self.clock.wall = now.wall;
     }
 
     fn drop_for(&mut self, reason: &'static str) {

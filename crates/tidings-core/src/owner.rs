@@ -9,6 +9,7 @@ use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::entry::{Entry, Key, KeyError, Value};
 use crate::replica::Replica;
+use crate::request::Stamp;
 use crate::time::{Moment, Time, WallClock};
 use crate::version::{Generation, Version};
 
@@ -23,8 +24,19 @@ pub struct Saved {
     pub max: Version,
     /// The version up to which tombstones were dropped.
     pub gc: Version,
-    /// The entries, by key.
+    /// The entries, by key, with the life that each had left when it was saved.
     pub entries: Vec<(Key, Entry)>,
+    /// When that was, by the wall clock.
+    pub wall: WallClock,
+}
+
+impl Saved {
+    /// The entries as they are held at `now`. What they have left of their lives is what they had when they were saved, less
+    /// what the wall clock says that has passed since: never more, wherever that clock went meanwhile.
+    pub(crate) fn held(&self, now: Time) -> impl Iterator<Item = (Key, Entry)> {
+        let later = Moment::default() + now.wall.since(self.wall);
+        self.entries.iter().map(move |(key, entry)| (key.clone(), entry.told(later).heard(now.moment)))
+    }
 }
 
 /// Something to be put on disk before what depends on it can happen.
@@ -83,11 +95,25 @@ pub enum WriteError {
         /// The most that is allowed.
         most: usize,
     },
+    /// A time to live that is none.
+    #[error("a time to live of {ttl:?} is none: it must be from 1 ms to ten years")]
+    Lifetime {
+        /// What was given.
+        ttl: Duration,
+    },
     /// A key to be deleted that isn't there.
     #[error("there is no key {key} to delete")]
     Absent {
         /// The key.
         key: Key,
+    },
+    /// The key shows another write than the one that was expected.
+    #[error("the key {key} shows {}, and not the write that was expected", shown(*current))]
+    Conflict {
+        /// The key.
+        key: Key,
+        /// The write that it shows, if it shows one.
+        current: Option<Stamp>,
     },
     /// The bound on versions, which everybody holds against everybody, is reached.
     #[error(
@@ -105,8 +131,31 @@ pub enum WriteError {
     Leaving,
 }
 
-/// A write: keys, and what they are to show; `None` deletes.
-pub(crate) type Write = Vec<(Key, Option<Value>)>;
+/// A write: keys, and what they are to show, in a version that is known when it shows; a tombstone deletes.
+pub(crate) type Write = Vec<(Key, Entry)>;
+
+/// What an owner does to its own state. Each takes a version.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// It writes.
+    Write(Write),
+    /// It collects its tombstones.
+    Collect,
+}
+
+impl Step {
+    /// Does it to `own`.
+    pub(crate) fn change(&self, own: &mut Replica) {
+        match self {
+            Self::Write(write) => drop(own.write(write.iter().cloned())),
+            Self::Collect => own.collect(),
+        }
+    }
+}
+
+fn shown(current: Option<Stamp>) -> String {
+    current.map_or("nothing".to_owned(), |(generation, version)| format!("version {generation}:{version}"))
+}
 
 /// The bookkeeping of one's own state. The state itself stands in the cluster, with everybody's.
 #[derive(Debug)]
@@ -117,9 +166,9 @@ pub(crate) struct Owner {
     pub is_announced: bool,
     /// The highest generation that a peer is known to have accepted.
     pub accepted: Generation,
-    /// Writes that are not on disk yet, with the mark that says when they are.
-    staged: VecDeque<(PersistMark, Write)>,
-    /// The state that all staged writes will lead to; there while there are some.
+    /// Steps that are not on disk yet, with the mark that says when they are.
+    staged: VecDeque<(PersistMark, Step)>,
+    /// The state that all staged steps will lead to; there while there are some.
     draft: Option<Replica>,
     /// A generation that is not on disk yet.
     coming: Option<Generation>,
@@ -174,22 +223,24 @@ impl Owner {
         }
     }
 
-    /// Checks `write` against everything that bounds it, on top of the writes that are under way. Returns the version
-    /// that it will have.
+    /// Checks `write` against everything that bounds it, on top of the steps that are under way, and of a collection before
+    /// it if it `collects`. Returns the version that it will have.
     pub(crate) fn check(
         &self,
         config: &Config,
         own: &Replica,
         write: &Write,
+        collects: bool,
         wall: WallClock,
     ) -> Result<Version, WriteError> {
-        let own = self.draft.as_ref().unwrap_or(own);
-        let version = Version(own.max_version().0.saturating_add(1));
+        let own = self.drafted(own);
+        let version = Version(own.max_version().0.saturating_add(1 + u64::from(collects)));
         check_entries(config, own, write)?;
         if version > bounds::highest_version(wall) {
             return Err(WriteError::TooManyWrites);
         }
-        let size = own.size_with(write.iter().map(|(key, value)| (key, value.as_ref())));
+        let news = write.iter().map(|(key, entry)| (key, entry.value.as_ref()));
+        let size = if collects { own.size_collected_with(news) } else { own.size_with(news) };
         if size.keys > config.max_keys {
             return Err(WriteError::TooManyKeys { most: config.max_keys });
         }
@@ -199,55 +250,81 @@ impl Owner {
         Ok(version)
     }
 
-    /// Keeps `write` until it is on disk. Without a disk it is given back: it can show at once.
-    pub(crate) fn stage(&mut self, own: &Replica, write: Write) -> Option<Write> {
+    /// What `own` will be once all that waits for the disk shows.
+    pub(crate) fn drafted<'a>(&'a self, own: &'a Replica) -> &'a Replica {
+        self.draft.as_ref().unwrap_or(own)
+    }
+
+    /// Keeps `step` until it is on disk. Without a disk it is given back: it can show at once.
+    pub(crate) fn stage(&mut self, own: &Replica, step: Step) -> Option<Step> {
         if !self.durable {
-            return Some(write);
+            return Some(step);
         }
-        self.draft.get_or_insert_with(|| own.clone()).write(write.iter().cloned());
-        self.staged.push_back((PersistMark(self.next_mark), write));
+        step.change(self.draft.get_or_insert_with(|| own.clone()));
+        self.staged.push_back((PersistMark(self.next_mark), step));
         self.dirty = true;
         None
     }
 
+    /// The version of the latest step, whether it shows or not.
+    pub(crate) fn latest(&self, own: &Replica) -> Version {
+        self.draft.as_ref().unwrap_or(own).max_version()
+    }
+
+    /// When something expires that is on its way to the disk.
+    pub(crate) fn next_expiry(&self) -> Moment {
+        self.draft.as_ref().map_or(Moment::NEVER, Replica::next_expiry)
+    }
+
+    /// What has expired by `now` is not saved as a value.
+    pub(crate) fn expire(&mut self, now: Moment) {
+        if let Some(draft) = &mut self.draft {
+            draft.expire(now);
+        }
+    }
+
     /// Asks for what is new to be saved, if anything is, and nothing is being saved.
-    pub(crate) fn poll_persist(&mut self, cluster: &Cluster, now: Moment) -> Option<Persist> {
-        if !self.dirty || self.under_way.is_some() || self.retry_at.is_some_and(|at| now < at) {
+    pub(crate) fn poll_persist(&mut self, cluster: &Cluster, now: Time) -> Option<Persist> {
+        if !self.dirty || self.under_way.is_some() || self.retry_at.is_some_and(|at| now.moment < at) {
             return None;
         }
         let own = cluster.own().replica();
         let mark = PersistMark(self.next_mark);
         self.next_mark += 1;
         (self.under_way, self.dirty, self.retry_at) = (Some((mark, self.coming)), false, None);
-        let drafted = self.draft.as_ref().unwrap_or(own);
-        let entries = drafted.entries().filter(|(key, _)| !key.is_reserved());
-        let entries = entries.map(|(key, entry)| (key.clone(), entry.clone())).collect();
+        // The next life does not begin departed.
+        let lasts = |key: &Key, entry: &Entry| {
+            key.as_str() != Key::DEPARTED && (!entry.is_ephemeral || flaw!(EphemeralSaved))
+        };
+        let lasting = self.drafted(own).entries().filter(|(key, entry)| lasts(key, entry));
+        let entries = lasting.map(|(key, entry)| (key.clone(), entry.told(now.moment))).collect();
+        let drafted = self.drafted(own);
         let generation = self.coming.unwrap_or(own.generation());
         let (max, gc, accepted) = (drafted.max_version(), drafted.gc_version(), self.accepted);
-        Some(Persist { mark, saved: Saved { generation, accepted, max, gc, entries } })
+        Some(Persist { mark, saved: Saved { generation, accepted, max, gc, entries, wall: now.wall } })
     }
 
-    /// What is on disk up to `mark` takes effect: a generation, and writes in their order.
-    pub(crate) fn persisted(&mut self, mark: PersistMark) -> (Option<Generation>, Vec<Write>) {
+    /// What is on disk up to `mark` takes effect: a generation, and steps in their order.
+    pub(crate) fn persisted(&mut self, mark: PersistMark) -> (Option<Generation>, Vec<Step>) {
         let Some((_, generation)) = self.under_way.take_if(|(under_way, _)| *under_way == mark) else {
             return (None, Vec::new());
         };
         self.is_announced = true;
         let safe = self.staged.iter().take_while(|(staged, _)| *staged <= mark).count();
-        let writes = self.staged.drain(..safe).map(|(_, write)| write).collect();
+        let steps = self.staged.drain(..safe).map(|(_, step)| step).collect();
         if self.staged.is_empty() {
             self.draft = None;
         }
         self.coming.take_if(|coming| Some(*coming) == generation);
-        (generation, writes)
+        (generation, steps)
     }
 
-    /// Whether writes wait for the disk.
+    /// Whether steps wait for the disk.
     pub(crate) fn is_saving_writes(&self) -> bool {
         !self.staged.is_empty()
     }
 
-    /// The disk failed: all writes under way are dropped, and the generation is tried again at `again`.
+    /// The disk failed: all steps under way are dropped, and the generation is tried again at `again`.
     pub(crate) fn persist_failed(&mut self, mark: PersistMark, again: Moment) {
         if self.under_way.take_if(|(under_way, _)| *under_way == mark).is_some() {
             self.staged.clear();
@@ -338,20 +415,17 @@ fn check_entries(config: &Config, own: &Replica, write: &Write) -> Result<(), Wr
         return Err(WriteError::Empty);
     }
     let mut keys = BTreeSet::new();
-    for (key, value) in write {
+    for (key, entry) in write {
         if !keys.insert(key) {
             return Err(WriteError::Repeated { key: key.clone() });
         }
-        let value_len = value.as_ref().map_or(0, |value| value.as_bytes().len());
-        if value_len > config.max_value {
-            return Err(WriteError::ValueTooLong {
-                key: key.clone(),
-                len: value_len,
-                most: config.max_value,
-            });
+        let value_len = entry.value.as_ref().map_or(0, |value| value.as_bytes().len());
+        // What the protocol writes is larger than what it writes of.
+        let most = if key.is_reserved() { Value::MAX_LEN } else { config.max_value };
+        if value_len > most {
+            return Err(WriteError::ValueTooLong { key: key.clone(), len: value_len, most });
         }
-        let is_shown = own.entry(key.as_str()).is_some_and(|entry| entry.value.is_some());
-        if value.is_none() && !is_shown {
+        if entry.value.is_none() && !own.shows(key) {
             return Err(WriteError::Absent { key: key.clone() });
         }
     }

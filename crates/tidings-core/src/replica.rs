@@ -6,18 +6,21 @@
 //! [`Replica::cut`] and [`Replica::apply`] keep it, for any order, loss and repetition of deltas (PROTOCOL.md,
 //! "Deltas").
 
+mod ends;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Value};
 use crate::name::NodeId;
+use crate::time::Moment;
 use crate::version::{Generation, Version};
 use crate::wire::size;
 
 /// One owner's state as one node knows it.
 ///
-/// Invariants: no entry is above `max`; no tombstone is at or below `gc`; `history` has each entry once;
-/// `bytes` is the length of all keys and values.
+/// Invariants: no entry is above `max`; no tombstone is at or below `gc`; `history` has each entry once, `tombstones` each of
+/// those, and `deadlines` each that expires; `bytes` is the length of all keys and values.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Replica {
     generation: Generation,
@@ -25,6 +28,8 @@ pub struct Replica {
     gc: Version,
     entries: BTreeMap<Key, Entry>,
     history: BTreeSet<(Version, Key)>,
+    tombstones: BTreeSet<(Version, Key)>,
+    deadlines: BTreeSet<(Moment, Key)>,
     bytes: usize,
 }
 
@@ -73,7 +78,7 @@ impl Replica {
         Self { generation, ..Self::default() }
     }
 
-    /// A replica with what its owner kept from an earlier life: `entries` in versions up to `max`.
+    /// A replica with what its owner kept from an earlier life: `entries` in versions up to `max`, by the owner's clock.
     #[must_use]
     pub fn restored(
         generation: Generation,
@@ -113,6 +118,12 @@ impl Replica {
         self.entries.iter()
     }
 
+    /// All entries whose keys begin with `prefix`, tombstones included.
+    pub(crate) fn entries_under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
+        let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
+        self.entries.range::<str, _>(from).take_while(move |(key, _)| key.as_str().starts_with(prefix))
+    }
+
     /// What is known of `key`.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Entry> {
@@ -125,18 +136,21 @@ impl Replica {
         self.bytes
     }
 
-    /// Moves the replica into another life of its owner, with all that it holds: what the owner itself does.
+    /// Moves the replica into another life of its owner, with all that it shows: what the owner itself does. Nobody holds
+    /// anything of that life yet, so that nothing has to be told that it lacks, and its tombstones go.
     pub(crate) fn begin_life(&mut self, generation: Generation) {
-        self.generation = generation;
+        (self.generation, self.gc) = (generation, self.max);
+        self.drop_tombstones();
+        self.gc = Version(0);
     }
 
-    /// Writes all of `writes` as the next version: what the owner itself does. Returns that version.
-    pub(crate) fn write(&mut self, writes: impl IntoIterator<Item = (Key, Option<Value>)>) -> Version {
+    /// Writes all of `writes` as the next version, whatever theirs are: what the owner itself does. Returns that version.
+    pub(crate) fn write(&mut self, writes: impl IntoIterator<Item = (Key, Entry)>) -> Version {
         let step = u64::from(!flaw!(VersionReused) || self.max.0 % 4 != 3);
         let version =
             Version(self.max.0.checked_add(step).expect("the bound on versions is below their maximum"));
-        for (key, value) in writes {
-            self.put(key, Entry { value, version });
+        for (key, entry) in writes {
+            self.put(key, Entry { version, ..entry });
         }
         self.max = version;
         version
@@ -144,13 +158,14 @@ impl Replica {
 
     /// What `owner`'s replica here can tell one that is at `theirs`: (generation, `max_version`), or `None` where
     /// the owner is unknown. At most `room` bytes on the wire; `None` if there is nothing to tell, or if not even
-    /// one version fits. A reset is never cut.
+    /// one version fits. A reset is never cut. What is left of lives counts from `now`.
     #[must_use]
     pub fn cut(
         &self,
         owner: NodeId,
         introduction: &Introduction,
         theirs: Option<(Generation, Version)>,
+        now: Moment,
         room: usize,
     ) -> Option<Delta> {
         let (span, known) = self.span_for(theirs)?;
@@ -170,7 +185,7 @@ impl Replica {
             entries: Vec::new(),
         };
         let room = room.checked_sub(size::delta_without_entries(&delta))?;
-        self.fill(&mut delta, after, room);
+        self.fill(&mut delta, after, now, room);
         let progress = delta.through > after || !known;
         let whole = delta.through == self.max;
         (progress && (whole || span != Span::Reset || flaw!(ResetCut))).then_some(delta)
@@ -234,7 +249,7 @@ impl Replica {
     }
 
     /// Puts entries above `after` into `delta`, version by version, while they fit in `room`.
-    fn fill(&self, delta: &mut Delta, after: Version, mut room: usize) {
+    fn fill(&self, delta: &mut Delta, after: Version, now: Moment, mut room: usize) {
         let mut before = after;
         let mut versions =
             self.history.range((Version(after.0.saturating_add(1)), Key::least())..).peekable();
@@ -258,25 +273,29 @@ impl Replica {
                     return;
                 }
                 let version = if flaw!(Relabelled) { self.max } else { version };
-                delta.entries.push((key.clone(), Entry { version, ..entry.clone() }));
+                let mut told = Entry { version, ..entry.told(now) };
+                if flaw!(Undying) {
+                    told.expires = Moment::NEVER;
+                }
+                delta.entries.push((key.clone(), told));
             }
             room -= cost;
         }
     }
 
-    /// Takes `delta` by the rules of PROTOCOL.md. It tells of this replica's owner. If it isn't taken, nothing has
-    /// moved.
-    pub fn apply(&mut self, delta: &Delta, limits: Limits) -> Applied {
-        self.take(delta, self.fit(delta), limits)
+    /// Takes `delta`, which comes in at `now`, by the rules of PROTOCOL.md. It tells of this replica's owner. If it isn't
+    /// taken, nothing has moved.
+    pub fn apply(&mut self, delta: &Delta, now: Moment, limits: Limits) -> Applied {
+        self.take(delta, self.fit(delta), now, limits)
     }
 
     /// Takes `delta`, of which is known how it fits.
-    pub(crate) fn take(&mut self, delta: &Delta, fit: Fit, limits: Limits) -> Applied {
+    pub(crate) fn take(&mut self, delta: &Delta, fit: Fit, now: Moment, limits: Limits) -> Applied {
         match fit {
             Fit::Old => Applied::Ignored,
             Fit::Gap => Applied::Gap,
-            Fit::Replaces => self.replace(delta, limits),
-            Fit::Extends => self.extend(delta, limits),
+            Fit::Replaces => self.replace(delta, now, limits),
+            Fit::Extends => self.extend(delta, now, limits),
         }
     }
 
@@ -311,10 +330,10 @@ impl Replica {
         }
     }
 
-    fn replace(&mut self, delta: &Delta, limits: Limits) -> Applied {
+    fn replace(&mut self, delta: &Delta, now: Moment, limits: Limits) -> Applied {
         let mut fresh = Self { gc: delta.gc, ..Self::new(delta.generation) };
         for (key, entry) in &delta.entries {
-            fresh.put(key.clone(), entry.clone());
+            fresh.put(key.clone(), self.sooner(key, entry.heard(now), delta.generation));
         }
         fresh.max = delta.through;
         fresh.drop_tombstones();
@@ -328,11 +347,11 @@ impl Replica {
                 let version = fresh.entries.get(key).map_or(fresh.max, |tombstone| tombstone.version);
                 changes.push((key.clone(), None, version));
                 if flaw!(Forged) {
-                    fresh.put(key.clone(), Entry { value: None, version });
+                    fresh.put(key.clone(), Entry::new(None, version));
                 }
             }
         }
-        for (key, entry) in &delta.entries {
+        for (key, entry) in delta.entries.iter().filter_map(|(key, _)| fresh.entries.get_key_value(key)) {
             let shown = self.entries.get(key).and_then(|old| old.value.as_ref());
             if entry.value.is_some() && entry.value.as_ref() != shown {
                 changes.push((key.clone(), entry.value.clone(), entry.version));
@@ -345,7 +364,7 @@ impl Replica {
         Applied::Taken(changes)
     }
 
-    fn extend(&mut self, delta: &Delta, limits: Limits) -> Applied {
+    fn extend(&mut self, delta: &Delta, now: Moment, limits: Limits) -> Applied {
         let news = || delta.entries.iter().filter(|(_, entry)| entry.version > self.max);
         let size = self.size_with(news().map(|(key, entry)| (key, entry.value.as_ref())));
         if !size.is_within(limits) {
@@ -353,11 +372,10 @@ impl Replica {
         }
         let mut changes = Vec::new();
         for (key, entry) in news().cloned().collect::<Vec<_>>() {
-            let shown = self.entries.get(&key).is_some_and(|old| old.value.is_some());
-            if shown || entry.value.is_some() {
+            if self.shows(&key) || entry.value.is_some() {
                 changes.push((key.clone(), entry.value.clone(), entry.version));
             }
-            self.put(key, entry);
+            self.put(key, entry.heard(now));
         }
         self.gc = self.gc.max(delta.gc);
         self.max = delta.through;
@@ -367,44 +385,44 @@ impl Replica {
 
     /// How many keys and bytes there would be with `news` in their places.
     pub(crate) fn size_with<'a>(&self, news: impl Iterator<Item = (&'a Key, Option<&'a Value>)>) -> Limits {
-        let mut size = Limits { keys: self.entries.len(), bytes: self.bytes };
-        for (key, value) in news {
-            match self.entries.get(key) {
-                Some(old) => size.bytes -= weight(key, old.value.as_ref()),
-                None => size.keys += 1,
-            }
-            size.bytes += weight(key, value);
-        }
-        size
+        let size = Limits { keys: self.entries.len(), bytes: self.bytes };
+        size.with(news, |key| self.entries.get(key))
     }
 
-    fn put(&mut self, key: Key, entry: Entry) {
-        let version = entry.version;
-        self.bytes += weight(&key, entry.value.as_ref());
-        if let Some(old) = self.entries.insert(key.clone(), entry) {
-            self.bytes -= weight(&key, old.value.as_ref());
-            self.history.remove(&(old.version, key.clone()));
-        }
-        self.history.insert((version, key));
+    /// The same, once all tombstones are collected that there are.
+    pub(crate) fn size_collected_with<'a>(
+        &self,
+        news: impl Iterator<Item = (&'a Key, Option<&'a Value>)>,
+    ) -> Limits {
+        let collected: usize = self.tombstones.iter().map(|(_, key)| weight(key, None)).sum();
+        let keys = self.entries.len() - self.tombstones.len();
+        let size = Limits { keys, bytes: self.bytes - collected };
+        size.with(news, |key| self.entries.get(key).filter(|entry| entry.value.is_some()))
     }
 
-    fn drop_tombstones(&mut self) {
-        if self.gc == Version(0) {
-            return;
-        }
-        let collected =
-            |entry: &Entry| entry.value.is_none() && (entry.version <= self.gc || flaw!(DroppedEarly));
-        let gone: Vec<Key> =
-            self.entries.iter().filter(|(_, e)| collected(e)).map(|(key, _)| key.clone()).collect();
-        for key in gone {
-            let entry = self.entries.remove(&key).expect("it was just seen");
-            self.bytes -= weight(&key, entry.value.as_ref());
-            self.history.remove(&(entry.version, key));
-        }
+    /// Whether `key` has a value.
+    pub(crate) fn shows(&self, key: &Key) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.value.is_some())
     }
 }
 
 impl Limits {
+    /// So much with `news` in the places of what was `there`.
+    fn with<'a, 'b>(
+        mut self,
+        news: impl Iterator<Item = (&'a Key, Option<&'a Value>)>,
+        there: impl Fn(&Key) -> Option<&'b Entry>,
+    ) -> Self {
+        for (key, value) in news {
+            match there(key) {
+                Some(old) => self.bytes -= weight(key, old.value.as_ref()),
+                None => self.keys += 1,
+            }
+            self.bytes += weight(key, value);
+        }
+        self
+    }
+
     /// Whether this much is allowed.
     pub(crate) fn is_within(self, most: Self) -> bool {
         self.keys <= most.keys && self.bytes <= most.bytes

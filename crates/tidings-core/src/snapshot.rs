@@ -5,8 +5,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::entry::{Key, Value};
+use crate::entry::{Entry, Key, Lifetime, Value};
 use crate::name::NodeName;
+use crate::time::Moment;
 use crate::version::{Generation, Heartbeat, Version};
 
 /// Everything a node knows of its cluster, at one moment.
@@ -73,6 +74,16 @@ pub struct Shown {
     pub value: Value,
     /// The version of the write.
     pub version: Version,
+    /// For how long it is there from now on.
+    pub lifetime: Lifetime,
+}
+
+impl Shown {
+    /// What `entry` shows at `now`, if it does.
+    pub(crate) fn of(entry: &Entry, now: Moment) -> Option<Self> {
+        let value = entry.value.clone()?;
+        Some(Self { value, version: entry.version, lifetime: entry.lifetime(now) })
+    }
 }
 
 /// What is believed of a node: exactly one of these.

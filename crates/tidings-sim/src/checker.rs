@@ -8,10 +8,10 @@
 //! | S1 | no invention | each entry of a replica was written by its owner, in that life, under that version |
 //! | S2 | growth (P2) | (generation, max) of a replica never falls, nor does the version of a key in a life |
 //! | S3 | one meaning | a version of a life stands for one write |
-//! | S4 | no deleted key returns (P1) | where the newest write of a key is a delete at or below max, the key is not there |
+//! | S4 | no deleted key returns (P1) | where the newest write of a key is a delete at or below max, the key is not there; in the end nothing is shown whose life is over |
 //! | S5 | no departed node returns (D4) | whoever departed is live again in a later life only |
 //! | S6 | self-authority (P4) | what a node holds of itself is what it wrote; its heart beats once in a round, never back, and a life begins for a claim or a refusal that it heard |
-//! | S7 | the replica's promise (P1, P3) | where the newest write of a key is at or below max, exactly that is shown; what was shown goes by a delete |
+//! | S7 | the replica's promise (P1, P3) | where the newest write of a key is at or below max, exactly that is shown, until its life is over; what was shown goes by a delete, or then |
 //! | S8 | clusters keep apart | nobody knows a node of another cluster |
 //! | S9 | a durable generation (G1) | where there is a disk: it is saved before it is told, above all that were told, and no acknowledged write is lost |
 //! | S10 | totality | nothing panics, and no step goes on without end |
@@ -44,7 +44,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use tidings_core::{Head, Key, Moment, NodeId, NodeName, Value, Version};
+use tidings_core::{Head, Key, Lifetime, Moment, NodeId, NodeName, Value, Version};
 
 use crate::node::{Place, SimNode};
 pub(crate) use calm::{Load, rounds};
@@ -85,8 +85,8 @@ pub struct Expectation {
     pub no_flapping: bool,
 }
 
-/// What is written, and under which version: `None` deletes.
-pub(crate) type Write = Vec<(Key, Option<Value>)>;
+/// What is written, and for how long: `None` deletes.
+pub(crate) type Write = (Vec<(Key, Option<Value>)>, Lifetime);
 
 /// Looks at every step.
 #[derive(Debug, Default)]
@@ -173,7 +173,7 @@ impl Checker {
     /// A node was told something, and has said all that it had to say.
     pub(crate) fn look(&mut self, now: Moment, place: Place, node: &SimNode) {
         let Some(core) = &node.core else { return };
-        self.look_at_own(now, place, core);
+        self.look_at_own(now, node.moment(now), place, core);
         let touched = std::mem::take(&mut self.view(place).touched);
         for &id in &touched {
             self.look_at_copy(now, place, core, id);
@@ -193,9 +193,10 @@ impl Checker {
     pub(crate) fn look_at_all(&mut self, now: Moment, place: Place, node: &SimNode) {
         let Some(core) = &node.core else { return };
         self.view(place).own_touched = true;
-        self.look_at_own(now, place, core);
+        self.look_at_own(now, node.moment(now), place, core);
         for &id in core.ids() {
             self.look_at_copy(now, place, core, id);
+            self.look_for_the_undying(now, place, core, id);
         }
     }
 }

@@ -36,5 +36,5 @@ mod warm;
 
 pub use counts::Counts;
 pub use network::{Links, Network, Rule, RuleId, Share, StreamFault, Trouble};
-pub use node::{Arrivals, Disk, Place};
+pub use node::{Answer, Arrivals, Disk, Place};
 pub use simulation::Simulation;

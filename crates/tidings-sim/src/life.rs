@@ -110,6 +110,7 @@ impl Simulation {
             }
             node.events.push((now, event));
         }
+        node.answers.extend(std::iter::from_fn(|| core.poll_answer()));
         if let Some(persist) = core.poll_persist() {
             node.saving = Some(persist);
             let what = What::Saved { life: node.life };

@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tidings_core::{Config, Gossiper, Key, Moment, NodeName, Seal, Time, Value, Version, WriteError};
+use tidings_core::{
+    Config, Gossiper, Key, Lifetime, Moment, NodeName, Request, RequestError, RequestId, Seal, Time, Value,
+    Version, WriteError,
+};
 
 use crate::node::{Arrivals, Disk, Pause, Place, SimNode};
 use crate::simulation::Simulation;
@@ -47,6 +50,7 @@ impl Simulation {
             wake: Moment::NEVER,
             paused: None,
             events: Vec::new(),
+            answers: Vec::new(),
         });
         place
     }
@@ -151,8 +155,33 @@ impl Simulation {
     /// # Panics
     /// If it is down.
     pub fn try_set(&mut self, place: Place, pairs: Vec<(Key, Value)>) -> Result<Version, WriteError> {
+        self.try_set_for(place, pairs, Lifetime::default())
+    }
+
+    /// Sets keys of a node in one version, for a lifetime.
+    ///
+    /// # Errors
+    /// The node refuses the write.
+    ///
+    /// # Panics
+    /// If it is down.
+    pub fn try_set_for(
+        &mut self,
+        place: Place,
+        pairs: Vec<(Key, Value)>,
+        lifetime: Lifetime,
+    ) -> Result<Version, WriteError> {
         let write = pairs.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
-        self.write(place, write, |core, now| core.set(now, pairs))
+        self.write(place, write, lifetime, |core, now| core.set_for(now, pairs, lifetime))
+    }
+
+    /// Sets a key of a node, for a lifetime.
+    ///
+    /// # Panics
+    /// If the node refuses the write, or is down.
+    pub fn set_for(&mut self, place: Place, key: &str, value: &str, lifetime: Lifetime) {
+        let pair = (Key::new(key).expect("a proper key"), Value::from(value));
+        self.try_set_for(place, vec![pair], lifetime).expect("the write is accepted");
     }
 
     /// Deletes a key of a node.
@@ -163,7 +192,7 @@ impl Simulation {
     /// # Panics
     /// If it is down.
     pub fn try_delete(&mut self, place: Place, key: Key) -> Result<Version, WriteError> {
-        self.write(place, vec![(key.clone(), None)], |core, now| core.delete(now, key))
+        self.write(place, vec![(key.clone(), None)], Lifetime::default(), |core, now| core.delete(now, key))
     }
 
     /// Lets a node write, as `command` says. A checker is told of the write before anybody can see it.
@@ -171,17 +200,39 @@ impl Simulation {
         &mut self,
         place: Place,
         write: Vec<(Key, Option<Value>)>,
+        lifetime: Lifetime,
         command: impl FnOnce(&mut Gossiper, Time) -> Result<Version, WriteError>,
     ) -> Result<Version, WriteError> {
         let node = &mut self.nodes[place.0];
         let now = node.time(self.now);
         let written = command(node.core.as_mut().expect("the node is up"), now);
         if let (Ok(version), Some(checker)) = (&written, &mut self.checker) {
-            checker.wrote(self.now, place, *version, write);
+            checker.wrote(self.now, place, *version, (write, lifetime));
         }
         self.touch(place);
         self.drain(place);
         written
+    }
+
+    /// Lets a node ask another one for a change.
+    ///
+    /// # Errors
+    /// The node does not ask.
+    ///
+    /// # Panics
+    /// If it is down.
+    pub fn request(
+        &mut self,
+        place: Place,
+        owner: Place,
+        request: Request,
+        wait: Duration,
+    ) -> Result<RequestId, RequestError> {
+        let name = self.name(owner).clone();
+        if let Some(checker) = &mut self.checker {
+            checker.asked(name.id(), &request);
+        }
+        self.tell(place, |core, now| core.request(now, &name, request, wait))
     }
 
     /// Lets a node announce that it leaves.

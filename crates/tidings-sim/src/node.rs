@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tidings_core::{
-    Config, Event, Gossiper, Moment, NodeId, NodeName, Persist, Saved, Seal, Time, Version, WallClock,
+    Config, Event, Gossiper, Moment, NodeId, NodeName, Outcome, Persist, RequestId, Saved, Seal, Time,
+    Unanswered, Version, WallClock,
 };
 
 /// Which node of a simulation.
@@ -37,6 +38,9 @@ pub enum Arrivals {
     /// They are lost: a machine that is suspended.
     AreLost,
 }
+
+/// What became of a request.
+pub type Answer = (RequestId, Result<Outcome, Unanswered>);
 
 /// A pause of a node.
 #[derive(Debug)]
@@ -87,6 +91,8 @@ pub(crate) struct SimNode {
     pub(crate) paused: Option<Pause>,
     /// What it said, and when.
     pub(crate) events: Vec<(Moment, Event)>,
+    /// What became of what it asked owners for.
+    pub(crate) answers: Vec<Answer>,
 }
 
 impl Place {

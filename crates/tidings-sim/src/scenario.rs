@@ -74,6 +74,9 @@ pub struct Scenario {
     /// How many nodes a node remembers. Where there are more, not all can know each other.
     #[serde(default = "defaults::max_nodes")]
     pub max_nodes: usize,
+    /// How old a tombstone becomes before its owner collects it.
+    #[serde(default = "defaults::grace", with = "span")]
+    pub grace: Duration,
     /// Whether nodes have disks.
     #[serde(default)]
     pub disk: bool,
@@ -178,6 +181,7 @@ impl Scenario {
             datagram: self.datagram,
             max_bytes: self.max_bytes,
             max_nodes: self.max_nodes,
+            grace: self.grace,
             durable: self.disk,
             // Little enough for nodes to come to the end of it.
             rumor_datagrams: 32,
@@ -211,6 +215,9 @@ pub(crate) mod defaults {
     }
     pub(crate) fn max_nodes() -> usize {
         20_000
+    }
+    pub(crate) fn grace() -> Duration {
+        Duration::from_secs(3_600)
     }
     pub(super) fn latency() -> (Duration, Duration) {
         (Duration::from_millis(1), Duration::from_millis(10))

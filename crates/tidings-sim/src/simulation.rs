@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tidings_core::{Event, Gossiper, Interner, Moment, NodeId, NodeName, Rng, Shown};
 
-use crate::checker::Checker;
+use crate::checker::{Broken, Checker};
 use crate::counts::Counts;
 use crate::network::Network;
-use crate::node::{Place, SimNode};
+use crate::node::{Answer, Place, SimNode};
 use crate::queue::{Queue, What};
 use crate::streams::Streams;
 use crate::trace::Trace;
@@ -54,6 +54,17 @@ impl Simulation {
             interner: Interner::default(),
             touched: None,
         }
+    }
+
+    /// Looks at every step whether the promises of PROTOCOL.md are kept: to be said before the first node starts.
+    pub fn check(&mut self) {
+        self.checker = Some(Box::default());
+    }
+
+    /// The first promise that was broken, if they are looked at. Nothing happens any more after that.
+    #[must_use]
+    pub fn broken(&self) -> Option<&Broken> {
+        self.checker.as_ref()?.broken()
     }
 
     /// Keeps a trace from now on.
@@ -166,6 +177,11 @@ impl Simulation {
     #[must_use]
     pub fn events(&self, place: Place) -> &[(Moment, Event)] {
         &self.nodes[place.0].events
+    }
+
+    /// What became of a node's requests so far.
+    pub fn answers(&self, place: Place) -> &[Answer] {
+        &self.nodes[place.0].answers
     }
 
     /// Whether all nodes that are up hold the same, and have the same of the others.

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tidings_core::{Config, Gossiper, Identity, Mode, Mongering, NodeName, Seal};
+use tidings_core::{Config, Gossiper, Identity, Mode, Mongering, NodeName, Policy, Question, Seal};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
+use crate::decider::Decider;
 use crate::disk::{Disk, Found};
 use crate::driver::Driver;
 use crate::error::Error;
@@ -31,6 +32,7 @@ pub struct Builder {
     data_dir: Option<PathBuf>,
     rng_seed: Option<u64>,
     loss: f64,
+    decider: Option<Decider>,
 }
 
 /// How many commands wait for the node before callers do.
@@ -50,6 +52,7 @@ impl Builder {
             data_dir: None,
             rng_seed: None,
             loss: 0.0,
+            decider: None,
         }
     }
 
@@ -164,6 +167,35 @@ impl Builder {
         self
     }
 
+    /// How old a tombstone of this node becomes before it is collected: an hour by default. A node that was away for longer
+    /// is told everything of this one again, so that no deleted key comes back.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.config.grace = grace;
+        self
+    }
+
+    /// Lets other nodes [ask](Node::request) for changes of those keys that one of these patterns fits: `*` stands for any text,
+    /// as in `config/*`. By default nobody may.
+    #[must_use]
+    pub fn allow_requests<S: Into<String>>(mut self, patterns: impl IntoIterator<Item = S>) -> Self {
+        self.config.requests = Policy::Keys(patterns.into_iter().map(Into::into).collect());
+        self.decider = None;
+        self
+    }
+
+    /// Lets `decide` say which requests of other nodes are granted, and why others are not. It is called by the task that runs
+    /// the node, and must not block.
+    #[must_use]
+    pub fn decide_requests(
+        mut self,
+        decide: impl Fn(&Question) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.config.requests = Policy::Decided;
+        self.decider = Some(Decider::new(decide));
+        self
+    }
+
     /// Where to keep what survives a restart: the generation, this node's keys, and where others are.
     #[must_use]
     pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
@@ -251,7 +283,7 @@ impl Builder {
             starter,
             Arc::clone(&ended),
         );
-        tokio::spawn(driver.warn_of(set_aside).lose(loss).run());
+        tokio::spawn(driver.warn_of(set_aside).lose(loss).decide_by(self.decider).run());
         let node = Node::new(name, cluster, address, commands, heard, ended);
         match begun.await {
             Ok(()) => Ok(node),

@@ -1,5 +1,6 @@
 //! The one task that owns the core: it waits for the world, tells the core, and does what the core says.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tidings_core::{
-    Conflict, Event, Gossiper, Key, Message, Peer, PersistMark, Seal, StreamId, Transmit, Value, Version,
-    WriteError,
+    Conflict, Event, Gossiper, Key, Lifetime, Message, NodeName, Outcome, Peer, PersistMark, Request,
+    RequestId, Seal, StreamId, Transmit, Unanswered, Value, Version, WriteError,
 };
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
 use crate::clock::Clock;
+use crate::decider::Decider;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::loss::Loss;
@@ -26,10 +28,16 @@ use crate::view::{Books, View};
 /// Where the answer to a write goes.
 type Reply = oneshot::Sender<Result<Version, Error>>;
 
+/// Where the answer to a request goes.
+type Answer = oneshot::Sender<Result<Outcome, Error>>;
+
 /// What a node is asked to do.
 pub(crate) enum Command {
-    Set(Vec<(Key, Value)>, Reply),
-    Delete(Key, Reply),
+    Set(Vec<(Key, Value)>, Lifetime, Reply),
+    /// Changes a key of the node itself: as its request says.
+    Change(Request, Reply),
+    /// Asks another node for a change, and waits for so long.
+    Request(NodeName, Request, Duration, Answer),
     Ask(Box<dyn FnOnce(&View<'_>) + Send>),
     Leave,
     Stop,
@@ -39,7 +47,8 @@ impl std::fmt::Debug for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Set(..) => "Set",
-            Self::Delete(..) => "Delete",
+            Self::Change(..) => "Change",
+            Self::Request(..) => "Request",
             Self::Ask(_) => "Ask",
             Self::Leave => "Leave",
             Self::Stop => "Stop",
@@ -62,6 +71,9 @@ pub(crate) struct Driver {
     saving_peers: Option<JoinHandle<io::Result<Vec<SocketAddr>>>>,
     saved_peers: Vec<SocketAddr>,
     writers: Vec<(Version, Reply)>,
+    /// Who waits for what an owner was asked for, and what is said if nothing comes.
+    requesters: BTreeMap<RequestId, (NodeName, Duration, Answer)>,
+    decider: Option<Decider>,
     contacts: Contacts,
     events: broadcast::Sender<Event>,
     books: Books,
@@ -110,6 +122,8 @@ impl Driver {
             saving_peers: None,
             saved_peers: Vec::new(),
             writers: Vec::new(),
+            requesters: BTreeMap::new(),
+            decider: None,
             contacts,
             events,
             books,
@@ -129,6 +143,12 @@ impl Driver {
     /// Loses datagrams on purpose.
     pub(crate) fn lose(mut self, loss: Loss) -> Self {
         self.loss = Some(loss);
+        self
+    }
+
+    /// Lets this decide what others ask for.
+    pub(crate) fn decide_by(mut self, decider: Option<Decider>) -> Self {
+        self.decider = decider;
         self
     }
 
@@ -183,6 +203,7 @@ impl Driver {
 
     /// Does everything that the core wants done.
     async fn drain(&mut self) {
+        self.decide();
         while let Some(event) = self.core.poll_event() {
             tracing::debug!(node = %event.node, generation = %event.generation, kind = ?event.kind, "event");
             // Nobody listens, perhaps.
@@ -204,6 +225,7 @@ impl Driver {
             }
         }
         self.answer_writers();
+        self.answer_requesters();
     }
 
     async fn send(&mut self, to: SocketAddr, message: &Message) {
@@ -311,15 +333,24 @@ impl Driver {
     fn obey(&mut self, command: Command) {
         let now = self.clock.now();
         match command {
-            Command::Set(pairs, reply) => {
-                let written = self.core.set(now, pairs);
+            Command::Set(pairs, lifetime, reply) => {
+                let written = self.core.set_for(now, pairs, lifetime);
                 self.await_write(written, reply);
             }
-            Command::Delete(key, reply) => {
-                let written = self.core.delete(now, key);
+            Command::Change(request, reply) => {
+                let written = self.core.change(now, request);
                 self.await_write(written, reply);
+            }
+            Command::Request(owner, request, wait, reply) => {
+                match self.core.request(now, &owner, request, wait) {
+                    Ok(id) => drop(self.requesters.insert(id, (owner, wait, reply))),
+                    // Whoever asked may have gone.
+                    Err(refused) => drop(reply.send(Err(refused.into()))),
+                }
             }
             Command::Ask(question) => {
+                // So that nothing is shown that has expired.
+                self.core.handle_timeout(now);
                 question(&View { core: &self.core, now, books: &self.books, events: &self.events });
             }
             Command::Leave => self.core.leave(now),
@@ -342,6 +373,29 @@ impl Driver {
         let shown = self.core.own_version();
         for (version, reply) in self.writers.extract_if(.., |(version, _)| *version <= shown) {
             let _ = reply.send(Ok(version));
+        }
+    }
+
+    /// Answers what others ask for, where the user decides.
+    fn decide(&mut self) {
+        let Some(decider) = &self.decider else { return };
+        while let Some(question) = self.core.poll_question() {
+            let decision = decider.decide(&question);
+            self.core.handle_decision(self.clock.now(), &question, decision);
+        }
+    }
+
+    /// Answers those who asked an owner; nobody waits for what was asked in an earlier life.
+    fn answer_requesters(&mut self) {
+        while let Some((id, answer)) = self.core.poll_answer() {
+            let Some((owner, wait, reply)) = self.requesters.remove(&id) else { continue };
+            let answer = answer.map_err(|none| match none {
+                Unanswered::Late => Error::NoAnswer { owner, wait },
+                Unanswered::Unsaved => {
+                    Error::Disk(self.books.disk_error.clone().unwrap_or_else(|| "the disk failed".into()))
+                }
+            });
+            let _ = reply.send(answer);
         }
     }
 

@@ -3,8 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use tidings_core::{ConfigError, NameError, NodeName, WriteError};
+use tidings_core::{ConfigError, NameError, NodeName, RequestError, WriteError};
 
 /// Why a node did not start, or did not do what it was asked to. [`fix`](Self::fix) says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,17 @@ pub enum Error {
     /// A write was refused; nothing was written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// An owner could not be asked; nothing was asked then.
+    #[error(transparent)]
+    Request(RequestError),
+    /// An owner that was asked for a change did not answer in time. The request is withdrawn.
+    #[error("no answer of {owner} came within {} ms: the request is withdrawn, and may still be granted", wait.as_millis())]
+    NoAnswer {
+        /// The owner.
+        owner: NodeName,
+        /// How long this node waited.
+        wait: Duration,
+    },
     /// A write could not be saved. It does not show, and will not.
     #[error("the write could not be saved: {0}")]
     Disk(String),
@@ -111,8 +123,23 @@ impl Error {
                 Some("give each node a data directory of its own".into())
             }
             Self::Write(refused) => fix_of_write(refused),
+            Self::Request(RequestError::UnknownOwner { .. }) => Some("look at which nodes there are".into()),
+            Self::Request(RequestError::TooMany) => Some("wait for answers before asking for more".into()),
+            Self::Request(RequestError::Write(refused)) => fix_of_write(refused),
+            Self::NoAnswer { owner, .. } => {
+                Some(format!("look at what {owner} shows, and whether it is live, before asking again"))
+            }
             Self::Disk(_) => Some("make room on the disk of the data directory, and write again".into()),
             Self::Stopped => Some("start a node anew".into()),
+        }
+    }
+}
+
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Write(refused) => Self::Write(refused),
+            RequestError::UnknownOwner { .. } | RequestError::TooMany => Self::Request(error),
         }
     }
 }
@@ -124,7 +151,9 @@ fn fix_of_write(refused: &WriteError) -> Option<String> {
         WriteError::Repeated { .. } => "give each key once",
         WriteError::ValueTooLong { .. } => "store the large value elsewhere, and gossip where it is",
         WriteError::TooManyKeys { .. } | WriteError::TooManyBytes { .. } => "keep less on this node",
+        WriteError::Lifetime { .. } => "give a time to live as 500ms, 30s or 1h",
         WriteError::Absent { .. } => "look at the keys that there are",
+        WriteError::Conflict { .. } => "look at what the key shows now, and decide again",
         WriteError::TooManyWrites => "check the clock of this machine",
         WriteError::Busy { .. } => {
             "write less, or later; or allow more with a larger datagram and a larger budget for rumors"

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tidings_core::{
-    Conflict, Event, Generation, Key, Member, NodeName, NodeState, Snapshot, Value, Version, WriteError,
+    Conflict, Event, Generation, Key, Lifetime, Member, NodeName, NodeState, Outcome, Request, Shown,
+    Snapshot, Stamp, Value, Version, WriteError,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
@@ -34,6 +35,9 @@ pub struct Node {
 /// How long a write waits for the node's turn.
 const WRITE_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long an answer of an owner is waited for: several rounds, where all goes by rounds.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
+
 /// A value that was looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -43,6 +47,8 @@ pub struct Found {
     pub version: Version,
     /// The value.
     pub value: Value,
+    /// For how long it is there from now on.
+    pub lifetime: Lifetime,
 }
 
 impl Node {
@@ -101,9 +107,37 @@ impl Node {
         &self,
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Version, Error> {
+        self.set_for(pairs, Lifetime::default()).await
+    }
+
+    /// Sets several keys of this node in one version, for a lifetime: until their time to live is over, or until this life of
+    /// the node is. As [`set`](Self::set).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidings::{Lifetime, Node};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tidings::Error> {
+    /// let node = Node::builder("api-1").listen(([127, 0, 0, 1], 0)).start().await?;
+    /// node.set_for([("lease", "7")], Lifetime::ttl(Duration::from_secs(30))).await?;
+    /// node.set_for([("session", "a"), ("role", "b")], Lifetime::ephemeral()).await?;
+    /// let lease = node.get("api-1", "lease").await?.expect("it has been set just now");
+    /// assert!(lease.lifetime.ttl <= Some(Duration::from_secs(30)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`set`](Self::set), or the time to live is shorter than a millisecond or longer than ten years.
+    pub async fn set_for<K: AsRef<str>, V: AsRef<[u8]>>(
+        &self,
+        pairs: impl IntoIterator<Item = (K, V)>,
+        lifetime: Lifetime,
+    ) -> Result<Version, Error> {
         let pair = |(key, value): (K, V)| Ok((Key::new(key.as_ref())?, Value::from(value)));
         let pairs = pairs.into_iter().map(pair).collect::<Result<Vec<_>, WriteError>>()?;
-        self.write(|reply| Command::Set(pairs.clone(), reply)).await
+        self.patiently(WRITE_PATIENCE, |reply| Command::Set(pairs.clone(), lifetime, reply)).await
     }
 
     /// Deletes a key of this node; as [`set`](Self::set).
@@ -112,7 +146,76 @@ impl Node {
     /// There is no such key; otherwise as for [`set`](Self::set).
     pub async fn delete(&self, key: impl AsRef<str>) -> Result<Version, Error> {
         let key = Key::new(key.as_ref()).map_err(WriteError::Key)?;
-        self.write(|reply| Command::Delete(key.clone(), reply)).await
+        self.change(Request::new(key, None)).await
+    }
+
+    /// Changes a key of this node as `request` says, if it shows the write that is expected; as [`set`](Self::set).
+    ///
+    /// # Errors
+    /// It shows another write ([`WriteError::Conflict`]), or there is no key to delete; otherwise as for [`set`](Self::set).
+    pub async fn change(&self, request: Request) -> Result<Version, Error> {
+        self.patiently(WRITE_PATIENCE, |reply| Command::Change(request.clone(), reply)).await
+    }
+
+    /// Asks `owner` to set a key of its own to `value`, or to delete it if there is none; where a write is `expected`, only if
+    /// the key shows that one. Only the owner changes its keys: it does so if its
+    /// [policy](crate::Builder::allow_requests) allows it. The request and its answer travel by gossip, so that it also reaches
+    /// an owner that this node cannot reach. It is granted once at the most, and withdrawn after ten seconds: see
+    /// [`request_within`](Self::request_within).
+    ///
+    /// ```
+    /// use tidings::{Node, Outcome};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tidings::Error> {
+    /// # let any = ([127, 0, 0, 1], 0);
+    /// let owner = Node::builder("api-1").listen(any).allow_requests(["config/*"]).start().await?;
+    /// let other = Node::builder("api-2").listen(any).seeds([owner.address().to_string()]).start().await?;
+    /// # while other.members().await?.len() < 2 { tokio::task::yield_now().await; }
+    /// match other.request("api-1", "config/color", Some("green".into()), None).await? {
+    ///     Outcome::Applied((generation, version)) => println!("it is version {generation}:{version}"),
+    ///     Outcome::Refused(why) => println!("not granted: {why}"),
+    ///     Outcome::Conflict(current) => println!("it shows {current:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The owner is not known, too much is asked for, or no answer came in time: then it may still be granted
+    /// ([`Error::NoAnswer`]).
+    pub async fn request(
+        &self,
+        owner: &str,
+        key: impl AsRef<str>,
+        value: Option<Value>,
+        expected: Option<Stamp>,
+    ) -> Result<Outcome, Error> {
+        let key = Key::new(key.as_ref()).map_err(WriteError::Key)?;
+        let request = Request { expected, ..Request::new(key, value) };
+        self.request_within(REQUEST_PATIENCE, owner, request).await
+    }
+
+    /// As [`request`](Self::request), but for a lifetime, and withdrawn after `wait`.
+    ///
+    /// # Errors
+    /// As for [`request`](Self::request).
+    pub async fn request_within(
+        &self,
+        wait: Duration,
+        owner: &str,
+        request: Request,
+    ) -> Result<Outcome, Error> {
+        let owner = NodeName::new(owner)?;
+        if owner == self.name {
+            return match self.change(request).await {
+                Ok(version) => Ok(Outcome::Applied((self.generation().await?, version))),
+                Err(Error::Write(WriteError::Conflict { current, .. })) => Ok(Outcome::Conflict(current)),
+                Err(error) => Err(error),
+            };
+        }
+        let command = |reply| Command::Request(owner.clone(), request.clone(), wait, reply);
+        self.patiently(WRITE_PATIENCE.min(wait), command).await
     }
 
     /// What `owner` shows under `key`, as far as this node knows.
@@ -123,8 +226,8 @@ impl Node {
         let Ok(owner) = NodeName::new(owner) else { return Ok(None) };
         let key = key.to_owned();
         self.ask(move |view| {
-            let (generation, shown) = view.core.value(&owner, &key)?;
-            Some(Found { generation, version: shown.version, value: shown.value })
+            let (generation, Shown { value, version, lifetime }) = view.core.value(&owner, &key)?;
+            Some(Found { generation, version, value, lifetime })
         })
         .await
     }
@@ -235,12 +338,13 @@ impl Node {
         self.commands.closed().await;
     }
 
-    /// Writes, as often as it takes until the node's turn has come.
-    async fn write(
+    /// Writes, as often as it takes until the node's turn has come, for `patience` at most.
+    async fn patiently<T>(
         &self,
-        command: impl Fn(oneshot::Sender<Result<Version, Error>>) -> Command,
-    ) -> Result<Version, Error> {
-        let until = Instant::now() + WRITE_PATIENCE;
+        patience: Duration,
+        command: impl Fn(oneshot::Sender<Result<T, Error>>) -> Command,
+    ) -> Result<T, Error> {
+        let until = Instant::now() + patience;
         loop {
             match self.command(&command).await? {
                 Err(Error::Write(WriteError::Busy { wait })) if Instant::now() + wait <= until => {

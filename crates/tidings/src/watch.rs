@@ -107,7 +107,11 @@ impl View<'_> {
         let NodeState { member, entries, .. } = node;
         let mut kinds = vec![EventKind::Joined, standing(&member)];
         let wanted = entries.into_iter().filter(|(key, _)| key.as_str().starts_with(prefix));
-        kinds.extend(wanted.map(|(key, Shown { value, version })| EventKind::Set { key, value, version }));
+        kinds.extend(wanted.map(|(key, Shown { value, version, .. })| EventKind::Set {
+            key,
+            value,
+            version,
+        }));
         let event = |kind| {
             let (node, generation) = (member.name.clone(), member.generation);
             Event { at: self.now.wall, node, generation, kind }

@@ -75,9 +75,10 @@ impl clap::Args for Flags {
     fn augment_args(command: Command) -> Command {
         let default = AgentConfig::default();
         let file = Arg::new("config").long("config").value_name("FILE").value_parser(value_parser!(PathBuf));
-        let keys: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
-        let help =
-            format!("A TOML file for what neither flags nor variables give. Its keys: {}", keys.join(", "));
+        let help = format!(
+            "A TOML file for what neither flags nor variables give. Its keys: {}",
+            places().join(", ")
+        );
         command.args(SETTINGS.iter().map(|setting| argument(setting, &default))).arg(file.help(help))
     }
 
@@ -166,17 +167,37 @@ fn read_file(path: &Path) -> Result<Layer, Failure> {
     let mut layer = Layer::new();
     for (key, value) in table {
         let at = line(key.span().start);
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key.get_ref()) else {
-            let fact = format!("{}:{at} has the unknown key {:?}", path.display(), key.get_ref());
-            let keys: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
-            let (nearest, _) = nearest(key.get_ref());
-            return Err(refuse(fact, format!("did you mean {nearest}? The keys are {}", keys.join(", "))));
-        };
-        let from = Origin::File { path: path.to_owned(), line: at };
         let written = text.get(value.span()).unwrap_or_default().to_owned();
-        layer.insert(setting.key, Given { value: value.into_inner(), written, from });
+        for (place, value, written) in unfold(key.into_inner(), value.into_inner(), written) {
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.place() == place) else {
+                let fact = format!("{}:{at} has the unknown key {place:?}", path.display());
+                let nearest = nearest(&place).0.place();
+                return Err(refuse(
+                    fact,
+                    format!("did you mean {nearest}? The keys are {}", places().join(", ")),
+                ));
+            };
+            let from = Origin::File { path: path.to_owned(), line: at };
+            layer.insert(setting.key, Given { value, written, from });
+        }
     }
     Ok(layer)
+}
+
+/// What stands under a key of the file: a table that has settings is taken apart.
+fn unfold(key: String, value: Value, written: String) -> Vec<(String, Value, String)> {
+    let is_table = places().iter().any(|place| place.split_once('.').is_some_and(|(table, _)| table == key));
+    if let (true, Value::Object(table)) = (is_table, &value) {
+        let entry =
+            |(inner, value): (&String, &Value)| (format!("{key}.{inner}"), value.clone(), value.to_string());
+        return table.iter().map(entry).collect();
+    }
+    vec![(key, value, written)]
+}
+
+/// Where the settings stand in the file.
+fn places() -> Vec<&'static str> {
+    SETTINGS.iter().map(Setting::place).collect()
 }
 
 /// Says on stderr which variables look like settings and are none.
@@ -187,20 +208,23 @@ fn warn_of_unknown_variables() {
     unknown.sort_unstable();
     for name in unknown {
         let (nearest, likeness) = nearest(&name[PREFIX.len()..].to_lowercase());
-        let hint = if likeness < ALIKE {
-            String::new()
-        } else {
-            format!("; did you mean {PREFIX}{}?", nearest.to_uppercase())
-        };
+        let hint =
+            if likeness < ALIKE { String::new() } else { format!("; did you mean {}?", nearest.variable()) };
         // With stderr closed there is nobody to warn.
         let _ = writeln!(io::stderr(), "warning: {name} is no setting, and has no effect{hint}");
     }
 }
 
-/// The key most like `text`, and how much it is, up to 1.
-fn nearest(text: &str) -> (&'static str, f64) {
-    let likeness = |setting: &Setting| (setting.key, strsim::jaro_winkler(setting.key, text));
-    SETTINGS.iter().map(likeness).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default()
+/// The setting whose key, or place in the file, is most like `text`, and how much it is, up to 1.
+fn nearest(text: &str) -> (&'static Setting, f64) {
+    let alike = |setting: &Setting| {
+        [setting.key, setting.place()]
+            .map(|name| strsim::jaro_winkler(name, text))
+            .into_iter()
+            .fold(0.0, f64::max)
+    };
+    let all = SETTINGS.iter().map(|setting| (setting, alike(setting)));
+    all.max_by(|a, b| a.1.total_cmp(&b.1)).expect("there are settings")
 }
 
 /// What begins the names of our variables.

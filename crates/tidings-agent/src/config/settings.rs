@@ -29,6 +29,14 @@ pub(super) struct Setting {
 }
 
 impl Setting {
+    /// Where it stands in the file: its key, or a table and a key in it.
+    pub(super) fn place(&self) -> &'static str {
+        match self.key {
+            "allow_requests" => "requests.allow",
+            key => key,
+        }
+    }
+
     /// Its flag, without the hyphens before it.
     pub(super) fn flag(&self) -> String {
         self.key.replace('_', "-")
@@ -245,6 +253,29 @@ pub(super) const SETTINGS: &[Setting] = &[
         take: |config, given| put(&mut config.max_bytes, within(size(given)?, 1, 1 << 32)?),
         show: |config| json!(show_size(config.max_bytes)),
     },
+    Setting {
+        key: "grace",
+        form: "DURATION",
+        help: "How long a deleted key is remembered; a node that was away for longer is told everything of this one again",
+        accepts: "a duration as 10m or 1h, from 10ms to 365d",
+        many: false,
+        take: |config, given| {
+            let longest = Duration::from_secs(365 * 24 * 3_600);
+            put(&mut config.grace, within(duration(given)?, Duration::from_millis(10), longest)?)
+        },
+        show: |config| json!(humantime::format_duration(config.grace).to_string()),
+    },
+    Setting {
+        key: "allow_requests",
+        form: "PATTERN",
+        help: "Keys of this node that others may ask it to change, as config/*; * stands for any text. None by default. Given \
+               as a seed is; in the file as `allow` in the table [requests]",
+        accepts: "a list of patterns: the flag several times, commas in the variable, allow = [\"config/*\"] below [requests] \
+                  in the file",
+        many: true,
+        take: |config, given| put(&mut config.allow_requests, patterns(given)?),
+        show: |config| json!(config.allow_requests),
+    },
 ];
 
 /// Lets the rows be expressions.
@@ -286,12 +317,20 @@ fn mode(given: &Value) -> Option<Mode> {
     modes.into_iter().find(|mode| mode.to_string() == text)
 }
 
-fn seeds(given: &Value) -> Option<Vec<String>> {
-    let seeds: Option<Vec<&str>> = match given.as_str() {
+/// A list: commas divide it where it is a text.
+fn list(given: &Value) -> Option<Vec<&str>> {
+    match given.as_str() {
         Some(list) => Some(list.split(',').map(str::trim).collect()),
         None => given.as_array()?.iter().map(Value::as_str).collect(),
-    };
-    seeds?.into_iter().map(|seed| is_seed(seed).then(|| seed.to_owned())).collect()
+    }
+}
+
+fn patterns(given: &Value) -> Option<Vec<String>> {
+    list(given)?.into_iter().map(|pattern| (!pattern.is_empty()).then(|| pattern.to_owned())).collect()
+}
+
+fn seeds(given: &Value) -> Option<Vec<String>> {
+    list(given)?.into_iter().map(|seed| is_seed(seed).then(|| seed.to_owned())).collect()
 }
 
 fn is_seed(text: &str) -> bool {
@@ -331,6 +370,7 @@ mod tests {
         let interval: Change = |builder, n| builder.interval(Duration::from_millis(n as u64));
         let datagrams: Change = |builder, n| builder.rumor_budget(u32::try_from(n).unwrap(), 1 << 10);
         let rumor_bytes: Change = |builder, n| builder.rumor_budget(1, u32::try_from(n).unwrap());
+        let grace: Change = |builder, ms| builder.grace(Duration::from_millis(ms as u64));
         let max_keys: Change = |builder, n| builder.limits(n, 1);
         let max_bytes: Change = |builder, n| builder.limits(1, n);
         for (key, least, most, write, change) in [
@@ -341,6 +381,7 @@ mod tests {
             ("rumor_bytes", 1 << 10, 1 << 24, bytes, rumor_bytes),
             ("max_keys", 1, 1 << 24, number, max_keys),
             ("max_bytes", 1, 1 << 32, bytes, max_bytes),
+            ("grace", 10, 365 * 24 * 3_600_000, millis, grace),
         ] {
             for (given, fits) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
                 assert_eq!(taken(key, &write(given)).is_some(), fits, "{key} = {given}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tidings::{Error, WriteError};
+use tidings::{Error, RequestError, WriteError};
 
 use crate::body::ProblemBody;
 
@@ -30,7 +30,9 @@ pub(crate) enum Kind {
     NoSuchNode,
     NoSuchKey,
     BadKey,
-    NotTheOwner,
+    Refused,
+    Conflict,
+    NoAnswer,
     TooLarge,
     NoRoom,
     TooFast,
@@ -50,7 +52,9 @@ impl Kind {
             Self::NoSuchNode => (StatusCode::NOT_FOUND, "no-such-node", "No such node"),
             Self::NoSuchKey => (StatusCode::NOT_FOUND, "no-such-key", "No such key"),
             Self::BadKey => (StatusCode::BAD_REQUEST, "bad-key", "Not a key that can be written"),
-            Self::NotTheOwner => (StatusCode::FORBIDDEN, "not-the-owner", "Not the owner"),
+            Self::Refused => (StatusCode::FORBIDDEN, "refused", "Refused by the owner"),
+            Self::Conflict => (StatusCode::PRECONDITION_FAILED, "conflict", "Another version"),
+            Self::NoAnswer => (StatusCode::GATEWAY_TIMEOUT, "no-answer", "No answer of the owner"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
             Self::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "no-room", "No room"),
             Self::TooFast => (StatusCode::TOO_MANY_REQUESTS, "too-fast", "Too many writes"),
@@ -107,9 +111,15 @@ impl IntoResponse for Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let kind = if let Error::Write(refused) = &error {
+        let kind = if let Error::Write(refused) | Error::Request(RequestError::Write(refused)) = &error {
             kind_of(refused)
-        } else if matches!(error, Error::Disk(_)) {
+        } else if let Error::Request(RequestError::UnknownOwner { .. }) = &error {
+            Kind::NoSuchNode
+        } else if let Error::Request(RequestError::TooMany) = &error {
+            Kind::TooFast
+        } else if let Error::NoAnswer { .. } = &error {
+            Kind::NoAnswer
+        } else if let Error::Disk(_) = &error {
             Kind::NoRoom
         } else {
             // What else there is stops a start, and no node that started says it.
@@ -124,10 +134,11 @@ impl From<Error> for Problem {
 fn kind_of(refused: &WriteError) -> Kind {
     match refused {
         WriteError::Key(..) | WriteError::Reserved { .. } => Kind::BadKey,
-        WriteError::Empty | WriteError::Repeated { .. } => Kind::BadRequest,
+        WriteError::Empty | WriteError::Repeated { .. } | WriteError::Lifetime { .. } => Kind::BadRequest,
         WriteError::ValueTooLong { .. } => Kind::TooLarge,
         WriteError::TooManyKeys { .. } | WriteError::TooManyBytes { .. } => Kind::NoRoom,
         WriteError::Absent { .. } => Kind::NoSuchKey,
+        WriteError::Conflict { .. } => Kind::Conflict,
         WriteError::TooManyWrites | WriteError::Busy { .. } => Kind::TooFast,
         WriteError::Leaving => Kind::Leaving,
     }

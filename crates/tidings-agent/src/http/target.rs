@@ -39,22 +39,6 @@ impl Target {
     pub(crate) fn is_owned_by(&self, me: &NodeName) -> bool {
         self.owner == SELF || self.owner == me.as_str()
     }
-
-    /// Refuses to change what does not belong to the node `me`.
-    pub(crate) fn must_be_owned_by(&self, me: &NodeName) -> Result<(), Problem> {
-        if self.is_owned_by(me) {
-            return Ok(());
-        }
-        Err(Problem::new(
-            Kind::NotTheOwner,
-            format!(
-                "only {:?} itself may change its keys, and this is the agent of {me}; asking the owner through \
-                 gossip comes in a later version",
-                self.owner,
-            ),
-            format!("send the write to the agent of {:?}", self.owner),
-        ))
-    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Target {

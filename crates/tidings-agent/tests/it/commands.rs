@@ -54,6 +54,38 @@ fn a_key_can_be_set_read_listed_and_deleted() {
 }
 
 #[test]
+fn a_key_can_be_set_for_a_time_or_for_the_life_of_the_node() {
+    let agent = Agent::start("api-1", &[]);
+    agent.ok(&["set", "lease", "7", "--ttl", "1h 30m", "--ephemeral"]);
+    let entry = agent.json(&["get", "@self", "lease"]);
+    assert_eq!(entry["ephemeral"], json!(true));
+    let left = entry["ttl_ms"].as_u64().expect("it expires");
+    assert!(left <= 5_400_000 && left > 5_000_000, "{left}");
+    assert_eq!(fields(&agent.json(&["state"])[0]["entries"][0]), fields(&entry));
+
+    agent.ok(&["set", "lease", "7"]);
+    assert!(agent.json(&["get", "@self", "lease"])["ttl_ms"].is_null());
+    agent.ok(&["set", "short", "v", "--ttl", "1ms"]);
+    agent.ok(&["set", "later", "v"]);
+    let is_gone = || agent.json(&["state"])[0]["entries"].as_array().expect("a list").len() == 2;
+    assert!((0..1_000).any(|_| is_gone()), "it has expired");
+}
+
+#[test]
+fn a_lifetime_that_is_none_is_refused() {
+    let agent = Agent::start("api-1", &[]);
+    for query in ["ttl=5", "ttl=soon", "ttl=0s", "ttl=11years", "ephemeral=perhaps", "tll=5s"] {
+        let answer = agent.http("PUT", &format!("/v1/kv/@self/key?{query}"), b"v").json();
+        assert_eq!(
+            (&answer["status"], &answer["type"]),
+            (&json!(400), &json!("urn:tidings:problem:bad-request"))
+        );
+        assert!(answer["fix"].as_str().is_some_and(|fix| fix.contains("30s")), "{query}: {answer}");
+    }
+    assert_eq!(agent.json(&["state"])[0]["entries"], json!([]));
+}
+
+#[test]
 fn a_value_from_stdin_may_be_any_bytes() {
     let agent = Agent::start("api-1", &[]);
     let api = agent.api.to_string();

@@ -98,6 +98,8 @@ fn every_setting_can_be_given_by_every_layer() {
         ("datagram", "1400B"),
         ("max_keys", "6"),
         ("max_bytes", "64KiB"),
+        ("grace", "1m"),
+        ("allow_requests", "config/*"),
     ];
     // Seeds and neighbours exclude each other.
     for left_out in ["seed", "neighbour"] {
@@ -124,6 +126,8 @@ fn by_each_layer(values: &[(&str, &str)]) -> [(&'static str, Done); 3] {
         variables.push((format!("TIDINGS_{}", key.to_uppercase()), value.to_owned()));
         file += &match key {
             "seed" | "neighbour" => format!("{key} = [\"{value}\"]\n"),
+            // A table goes to the end of its file.
+            "allow_requests" => format!("[requests]\nallow = [\"{value}\"]\n"),
             "fanout" | "patience" | "max_keys" | "rumor_datagrams" => format!("{key} = {value}\n"),
             _ => format!("{key} = \"{value}\"\n"),
         };
@@ -162,6 +166,8 @@ fn the_table_shows_where_each_value_comes_from() {
         datagram         1200B           default
         max_keys         16384           default
         max_bytes        8MiB            default
+        grace            1h              default
+        allow_requests   -               default
     "#]]
     .assert_eq(&done.out);
     let lines = show(&["--name", "api-1", "-o", "jsonl"], &[]).out;
@@ -190,6 +196,9 @@ fn an_unknown_key_is_refused_with_the_nearest() {
             assert_eq!(done.out, "");
         }
     }
+    File::new("name = \"a\"\n[requests]\nallows = [\"*\"]\n")
+        .show(&[], &[])
+        .failed(2, ":2 has the unknown key \"requests.allows\"\nfix: did you mean requests.allow? ");
     File::new("[agent]\nname = \"a\"\n").show(&[], &[]).failed(2, ":1 has the unknown key \"agent\"");
 }
 

@@ -26,6 +26,7 @@ impl Gossiper {
     /// The message was refused as a whole; nothing has moved, and it was counted.
     pub fn handle_message(&mut self, now: Time, peer: Peer, message: Message) -> Result<(), Rejected> {
         self.notice_pause(now);
+        self.expire(now);
         let refused = match peer {
             Peer::Datagram { from, len } => self.receive(now, from, len, message),
             Peer::Stream { stream, len } => self.receive_frame(now, stream, len, message),

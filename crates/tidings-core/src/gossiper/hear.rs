@@ -91,7 +91,7 @@ impl Gossiper {
                 }
                 if flaw!(Overwritten) {
                     let limits = Limits { keys: self.config.max_keys, bytes: self.config.max_bytes };
-                    self.cluster.change_own(|own| drop(own.apply(delta, limits)));
+                    self.cluster.change_own(|own| drop(own.apply(delta, now.moment, limits)));
                 }
                 self.hear_of_my_state(now, delta.generation, delta.through);
             } else {
@@ -144,10 +144,14 @@ impl Gossiper {
         self.streams.help(id);
         brought.news = true;
         self.heat(now, &before, from);
+        self.hear_requests(now, id, &changes);
         self.say_changes(now, id, changes);
         let departed = self.cluster.endpoint(id).is_some_and(|endpoint| endpoint.has_departed());
         if departed && self.cluster.standing(id) != Some(Standing::Departed) {
             self.see_off(now, id);
+        }
+        if departed && !flaw!(Outlived) {
+            self.end_ephemeral(now, id);
         }
     }
 

@@ -26,7 +26,7 @@ pub struct Load {
     pub fetching: usize,
     /// Streams that other nodes opened.
     pub serving: usize,
-    /// Messages, and events, that wait to be polled.
+    /// Messages, events, answers and questions that wait to be polled.
     pub queued: usize,
     /// The owners that are hot, and those that were offered and are waited for.
     pub hot: usize,
@@ -81,7 +81,7 @@ impl Gossiper {
             recent: self.cluster.recent().len(),
             fetching: self.streams.fetching.len(),
             serving: self.streams.serving.len(),
-            queued: self.transmits.len() + self.events.len(),
+            queued: self.transmits.len() + self.events.len() + self.unpolled_requests(),
             hot: self.rumors.len().0,
             wanted: self.rumors.len().1,
         }

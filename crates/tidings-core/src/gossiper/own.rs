@@ -1,38 +1,83 @@
 //! What is this node's own: its writes, its departure, and its lives.
 
 use super::{Gossiper, TOLD};
-use crate::entry::{Key, Value};
+use crate::entry::{Entry, Key, Value};
 use crate::event::EventKind;
-use crate::owner::{Write, WriteError};
-use crate::replica;
+use crate::owner::{Step, Write, WriteError};
+use crate::replica::{self, Replica};
 use crate::time::Time;
 use crate::version::{Generation, Heartbeat, Version};
 
 impl Gossiper {
     pub(super) fn write(&mut self, now: Time, write: Write) -> Result<Version, WriteError> {
-        if self.farewell.is_some() {
-            return Err(WriteError::Leaving);
-        }
         if let Some((key, _)) = write.iter().find(|(key, _)| key.is_reserved()) {
             return Err(WriteError::Reserved { key: key.clone() });
         }
-        let own = self.cluster.own().replica();
-        let version = self.owner.check(&self.config, own, &write, now.wall)?;
-        let bytes = write.iter().map(|(key, value)| replica::weight(key, value.as_ref())).sum();
-        self.flow.admit(bytes, now.moment).map_err(|wait| WriteError::Busy { wait })?;
-        if let Some(safe) = self.owner.stage(own, write) {
-            self.commit(now, safe);
+        self.put(now, write)
+    }
+
+    /// Writes what the protocol may write, too.
+    pub(super) fn put(&mut self, now: Time, write: Write) -> Result<Version, WriteError> {
+        self.see_time(now);
+        self.expire(now);
+        if self.farewell.is_some() {
+            return Err(WriteError::Leaving);
         }
+        self.make_room(now, &write);
+        let version = self.check(now, &write, false)?;
+        let bytes = write.iter().map(|(key, entry)| replica::weight(key, entry.value.as_ref())).sum();
+        self.flow.admit(bytes, now.moment).map_err(|wait| WriteError::Busy { wait })?;
+        self.take(now, Step::Write(write));
         Ok(version)
     }
 
-    /// Lets `write` show.
-    pub(super) fn commit(&mut self, now: Time, write: Write) {
+    /// Collects tombstones, if that makes room for `write`.
+    pub(super) fn make_room(&mut self, now: Time, write: &Write) {
+        let refused = self.check(now, write, false).err();
+        let may = refused.is_some_and(|refused| self.may_make_room(now, &refused));
+        if may && self.check(now, write, true).is_ok() {
+            self.collect(now);
+        }
+    }
+
+    /// Checks `write`, after a collection if it `collects`, against all bounds but that of what the cluster takes in.
+    pub(super) fn check(&self, now: Time, write: &Write, collects: bool) -> Result<Version, WriteError> {
+        self.owner.check(&self.config, self.cluster.own().replica(), write, collects, now.wall)
+    }
+
+    /// This node's own state, once all that waits for the disk shows.
+    pub(super) fn own_draft(&self) -> &Replica {
+        self.owner.drafted(self.cluster.own().replica())
+    }
+
+    /// Takes `step` as soon as it is safe; at once where there is no disk.
+    pub(super) fn take(&mut self, now: Time, step: Step) {
+        if let Some(safe) = self.owner.stage(self.cluster.own().replica(), step) {
+            self.commit(now, safe);
+        }
+    }
+
+    /// Lets `step` show.
+    pub(super) fn commit(&mut self, now: Time, step: Step) {
         let before = self.cluster.line(self.cluster.me());
-        let version = self.cluster.change_own(|own| own.write(write.iter().cloned()));
+        let own = self.cluster.own().replica();
+        let changes = match &step {
+            Step::Collect => Vec::new(),
+            // What expired meanwhile need not be deleted.
+            Step::Write(write) => {
+                let news = write.iter().filter(|(key, entry)| entry.value.is_some() || own.shows(key));
+                let version = Version(own.max_version().0 + 1);
+                news.map(|(key, entry)| (key.clone(), entry.value.clone(), version)).collect()
+            }
+        };
+        self.cluster.change_own(|own| step.change(own));
         self.heat(now, &before, before.id);
-        let changes = write.into_iter().map(|(key, value)| (key, value, version)).collect();
+        if let Step::Write(write) = &step {
+            write.iter().for_each(|(key, entry)| self.note_concerned(key, entry.value.as_ref()));
+        }
         self.say_changes(now, self.cluster.me(), changes);
+        let has_tombstones = self.cluster.own().replica().tombstones() > 0;
+        self.collector.wrote(has_tombstones, now.moment);
     }
 
     /// Says good-bye, if it is time: after the last write, so that none comes after the end.
@@ -45,7 +90,9 @@ impl Gossiper {
         farewell.enough = live.min(TOLD);
         farewell.until = now.moment + 2 * self.config.interval;
         // Not for the disk: the next life does not begin departed.
-        self.commit(now, vec![(Key::departed(), Some(Value::from(b"")))]);
+        let farewell = Entry::new(Some(Value::from(b"")), Version(0));
+        self.commit(now, Step::Write(vec![(Key::departed(), farewell)]));
+        self.end_ephemeral(now, self.cluster.me());
         self.say(now, self.cluster.me(), EventKind::Departed);
         let mut live = self.partners().into_owned();
         self.rng.shuffle(&mut live);

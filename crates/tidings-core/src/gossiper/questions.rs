@@ -155,12 +155,13 @@ impl Gossiper {
         Snapshot { nodes }
     }
 
-    /// What a node shows under a key, and in which of its lives.
+    /// What a node shows under a key, and in which of its lives. What is left of its life counts from when this node was told
+    /// the time last.
     #[must_use]
     pub fn value(&self, owner: &NodeName, key: &str) -> Option<(Generation, Shown)> {
         let replica = self.cluster.endpoint(owner.id())?.replica();
         let entry = replica.entry(key).filter(|_| !key.starts_with(crate::Key::RESERVED))?;
-        let shown = Shown { value: entry.value.clone()?, version: entry.version };
+        let shown = Shown::of(entry, self.clock.now)?;
         Some((replica.generation(), shown))
     }
 
@@ -198,9 +199,9 @@ impl Gossiper {
     fn node_state(&self, id: NodeId, now: Moment) -> Option<NodeState> {
         let member = self.member(id, now)?;
         let entries = self.cluster.endpoint(id)?.replica().entries();
-        let shown = entries.filter(|(key, _)| !key.is_reserved()).filter_map(|(key, entry)| {
-            Some((key.clone(), Shown { value: entry.value.clone()?, version: entry.version }))
-        });
+        let shown = entries
+            .filter(|(key, _)| !key.is_reserved())
+            .filter_map(|(key, entry)| Some((key.clone(), Shown::of(entry, now)?)));
         Some(NodeState { member, entries: shown.collect(), suspected: self.suspected(id, now) })
     }
 

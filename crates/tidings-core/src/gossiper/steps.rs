@@ -62,8 +62,10 @@ impl Gossiper {
         (self.clock.retries, self.clock.repeats, self.clock.repairs) = (RETRIES, REPEATS, REPAIRS);
         self.clock.parts = PARTS;
         self.forget_evidence(now);
+        self.collect_if_due(now);
         self.exchanges.forget(now.moment, 10 * self.config.interval.max(Duration::from_millis(100)));
         self.answer_claims(now);
+        self.go_on_answering(now);
         let (ids, addresses) = self.choose();
         ids.into_iter().flatten().for_each(|id| self.gossip_with(now, id));
         addresses.into_iter().flatten().for_each(|address| self.gossip_at(now, address, None));

@@ -38,6 +38,7 @@ impl Gossiper {
     /// All that was to be sent on `stream` was written: there is room for more.
     pub fn handle_stream_written(&mut self, now: Time, stream: StreamId) {
         self.notice_pause(now);
+        self.expire(now);
         self.streams.advance(stream, now.moment);
         self.serve(now, stream);
     }

@@ -23,7 +23,7 @@ impl Gossiper {
     /// If this node was told the time long after its next exchange was due, it slept, and what it did not hear meanwhile is
     /// nobody's fault: all arrival clocks move on by as much, and nobody is convicted for two intervals.
     pub(super) fn notice_pause(&mut self, now: Time) {
-        self.clock.now = self.clock.now.max(now.moment);
+        self.see_time(now);
         if now.moment <= self.clock.next {
             return; // As mostly.
         }

@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use super::{Reader, WireError, Writer, size};
 use crate::delta::{Delta, Introduction, Span};
-use crate::entry::{Entry, Key, Value};
+use crate::entry::{Entry, Key, Lifetime, Value};
 use crate::message::{
     Age, Beat, Beats, Cell, Cookie, Evidence, FetchPieces, HeadLine, Instance, Line, Namesake, Piece, Sender,
     Share, Window,
 };
 use crate::name::{NodeId, NodeName};
-use crate::time::millis;
+use crate::time::{Moment, millis};
 use crate::version::{Generation, Head, Heartbeat, Version};
 
 const RESET: u8 = 0b01;
 const INTRODUCED: u8 = 0b10;
-const TOMBSTONE: u8 = 0b01;
+const TOMBSTONE: u8 = 0b001;
+const EXPIRES: u8 = 0b010;
+const EPHEMERAL: u8 = 0b100;
 
 pub(super) fn write_sender(out: &mut Writer, sender: &Sender) {
     out.word(sender.id.0);
@@ -374,8 +376,13 @@ fn read_introduction(bytes: &mut Reader<'_>) -> Result<Introduction, WireError> 
 
 /// Writes an entry that follows one of version `before`.
 pub fn write_entry(out: &mut Writer, before: Version, key: &Key, entry: &Entry) {
-    out.byte(if entry.value.is_none() { TOMBSTONE } else { 0 });
+    let expires = entry.expires != Moment::NEVER;
+    let flags = [(entry.value.is_none(), TOMBSTONE), (expires, EXPIRES), (entry.is_ephemeral, EPHEMERAL)];
+    out.byte(flags.iter().filter(|(is_so, _)| *is_so).map(|(_, flag)| flag).sum());
     out.varint(entry.version.0 - before.0);
+    if expires {
+        out.varint(millis(entry.expires.since(Moment::default())));
+    }
     out.counted(key.as_str().as_bytes());
     if let Some(value) = &entry.value {
         out.counted(value.as_bytes());
@@ -392,19 +399,29 @@ pub fn read_entry(
     through: Version,
 ) -> Result<(Key, Entry), WireError> {
     let flags = bytes.byte()?;
-    if flags & !TOMBSTONE != 0 {
+    let ends = flags & (EXPIRES | EPHEMERAL) != 0;
+    if flags & !(TOMBSTONE | EXPIRES | EPHEMERAL) != 0 || (flags & TOMBSTONE != 0 && ends) {
         return Err(WireError::Malformed("an unknown kind of entry"));
     }
     let version = before.0.checked_add(bytes.varint()?).map(Version);
     let version = version.filter(|&version| version > Version(0) && version <= through);
     let version = version.ok_or(WireError::Malformed("an entry above its delta"))?;
+    let expires = if flags & EXPIRES == 0 { Moment::NEVER } else { read_life(bytes)? };
     let key = text(bytes.counted()?)?;
     let key = Key::new(key).map_err(|_| WireError::Malformed("a key out of bounds"))?;
     let value = if flags & TOMBSTONE == 0 { Some(bytes.counted()?) } else { None };
     if value.is_some_and(|value| value.len() > Value::MAX_LEN) {
         return Err(WireError::Malformed("a value out of bounds"));
     }
-    Ok((key, Entry { value: value.map(Value::from), version }))
+    let (value, is_ephemeral) = (value.map(Value::from), flags & EPHEMERAL != 0);
+    Ok((key, Entry { value, version, expires, is_ephemeral }))
+}
+
+/// The life that a value has left, as a deadline on a clock that begins now.
+fn read_life(bytes: &mut Reader<'_>) -> Result<Moment, WireError> {
+    let left = Duration::from_millis(bytes.varint()?);
+    let is_possible = Lifetime::ttl(left).check().is_ok();
+    if is_possible { Ok(Moment::default() + left) } else { Err(WireError::Malformed("a life out of bounds")) }
 }
 
 fn text(bytes: &[u8]) -> Result<&str, WireError> {

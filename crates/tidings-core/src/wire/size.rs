@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::delta::Delta;
 use crate::entry::{Entry, Key};
 use crate::message::{Beats, Cell, Evidence, HeadLine, Line, Share};
-use crate::time::millis;
+use crate::time::{Moment, millis};
 use crate::version::Version;
 
 /// The frame around a message.
@@ -76,14 +76,18 @@ pub(crate) fn evidence(evidence: &Evidence) -> usize {
         + accusers.sum::<usize>()
 }
 
-/// The bytes of an entry that follows one of version `before`.
+/// The most bytes that the life takes that a value has left: ten years in milliseconds.
+pub(crate) const LIFE: usize = 6;
+
+/// The most bytes of an entry that follows one of version `before`, whatever is left of its life.
 pub(crate) fn entry(before: Version, key: &Key, entry: &Entry) -> usize {
     let value = entry.value.as_ref().map_or(0, |value| {
         let len = value.as_bytes().len();
         varint(len as u64) + len
     });
     let key = key.as_str().len();
-    1 + varint(entry.version.0 - before.0) + varint(key as u64) + key + value
+    let life = if entry.expires == Moment::NEVER { 0 } else { LIFE };
+    1 + varint(entry.version.0 - before.0) + life + varint(key as u64) + key + value
 }
 
 /// The most bytes that a delta takes beside its entries, however it is cut.

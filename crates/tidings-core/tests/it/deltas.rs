@@ -7,13 +7,14 @@ use proptest::bool::weighted;
 use proptest::option;
 use proptest::prelude::*;
 use tidings_core::{
-    Applied, Delta, Entry, Generation, Heartbeat, Introduction, Key, Limits, NodeId, NodeName, Replica, Span,
-    Value, Version,
+    Applied, Delta, Entry, Generation, Heartbeat, Introduction, Key, Limits, Moment, NodeId, NodeName,
+    Replica, Span, Value, Version,
 };
 
 const OWNER: NodeId = NodeId(7);
 const LIMITS: Limits = Limits { keys: 100, bytes: 10_000 };
 const LIFE: Generation = Generation(5);
+const NOW: Moment = Moment::from_micros(5);
 const PLENTY: usize = 10_000;
 
 /// What an owner does, one version each.
@@ -62,7 +63,7 @@ fn live_through(deeds: &[Deed]) -> History {
         match deed {
             Deed::Write(pairs) => {
                 for &(number, value) in pairs {
-                    let entry = Entry { value: value.map(|value| Value::from([value])), version: max };
+                    let entry = Entry::new(value.map(|value| Value::from([value])), max);
                     if entry.value.is_none() {
                         history.deleted.insert((life, key(number)));
                     }
@@ -90,14 +91,14 @@ fn live_through(deeds: &[Deed]) -> History {
 
 /// Everything that `from` can tell `to`, cut to `room`.
 fn cut(from: &Replica, to: &Replica, room: usize) -> Option<Delta> {
-    from.cut(OWNER, &who(), Some((to.generation(), to.max_version())), room)
+    from.cut(OWNER, &who(), Some((to.generation(), to.max_version())), NOW, room)
 }
 
 /// `to` after hearing all of `from`.
 fn merged(to: &Replica, from: &Replica) -> Replica {
     let mut to = to.clone();
     if let Some(delta) = cut(from, &to, PLENTY) {
-        assert!(matches!(to.apply(&delta, LIMITS), Applied::Taken(_)));
+        assert!(matches!(to.apply(&delta, NOW, LIMITS), Applied::Taken(_)));
     }
     to
 }
@@ -156,9 +157,9 @@ fn mix(history: &History, steps: &[Step]) -> Vec<Replica> {
             held = Some((to, delta));
             continue;
         }
-        replicas[to].apply(&delta, LIMITS);
+        replicas[to].apply(&delta, NOW, LIMITS);
         if let Some((late_to, late)) = held.take() {
-            replicas[late_to].apply(&late, LIMITS);
+            replicas[late_to].apply(&late, NOW, LIMITS);
         }
         assert!(stand(&replicas[to]) >= before, "nothing goes back");
         for (key, value) in promise.into_iter().filter(|_| replicas[to].generation() == life) {
@@ -222,40 +223,39 @@ proptest! {
 
 #[test]
 fn a_later_life_replaces_an_earlier_one_only_from_its_beginning() {
-    let entry = |version| (key(1), Entry { value: Some(Value::from("v")), version: Version(version) });
+    let entry = |version| (key(1), Entry::new(Some(Value::from("v")), Version(version)));
     let old = Replica::restored(Generation(1), Version(9), Version(0), [entry(9)]);
     let new = Replica::restored(Generation(2), Version(3), Version(0), [entry(2)]);
     let delta = cut(&new, &old, PLENTY).unwrap();
     let mut replica = old.clone();
-    assert!(matches!(replica.apply(&delta, LIMITS), Applied::Taken(_)));
+    assert!(matches!(replica.apply(&delta, NOW, LIMITS), Applied::Taken(_)));
     assert_eq!((replica.generation(), replica.max_version()), (Generation(2), Version(3)));
     let late = cut(&old, &Replica::new(Generation(1)), PLENTY).unwrap();
-    assert_eq!(replica.apply(&late, LIMITS), Applied::Ignored);
-    let tail = new.cut(OWNER, &who(), Some((Generation(2), Version(1))), PLENTY).unwrap();
-    assert_eq!(old.clone().apply(&tail, LIMITS), Applied::Gap);
+    assert_eq!(replica.apply(&late, NOW, LIMITS), Applied::Ignored);
+    let tail = new.cut(OWNER, &who(), Some((Generation(2), Version(1))), NOW, PLENTY).unwrap();
+    assert_eq!(old.clone().apply(&tail, NOW, LIMITS), Applied::Gap);
 }
 
 #[test]
 fn a_reset_that_comes_late_hides_nothing() {
-    let entry = |version| (key(1), Entry { value: Some(Value::from("v")), version: Version(version) });
+    let entry = |version| (key(1), Entry::new(Some(Value::from("v")), Version(version)));
     // Whoever is at 3 lacks the key: it was written at 2, and again at 4.
     let ahead = Replica::restored(LIFE, Version(3), Version(1), []);
     let reset = cut(&ahead, &Replica::new(LIFE), PLENTY).unwrap();
     assert_eq!(reset.span, Span::Reset);
     let mut replica = Replica::restored(LIFE, Version(2), Version(0), [entry(2)]);
-    assert_eq!(replica.apply(&reset, LIMITS), Applied::Taken(Vec::new()));
+    assert_eq!(replica.apply(&reset, NOW, LIMITS), Applied::Taken(Vec::new()));
     assert_eq!(replica, Replica::restored(LIFE, Version(3), Version(1), [entry(2)]));
 }
 
 #[test]
 fn an_owner_beyond_its_limits_is_refused_and_nothing_moves() {
-    let entries =
-        (0..5).map(|n| (key(n), Entry { value: Some(Value::from("v")), version: Version(n as u64 + 1) }));
+    let entries = (0..5).map(|n| (key(n), Entry::new(Some(Value::from("v")), Version(n as u64 + 1))));
     let owner = Replica::restored(LIFE, Version(5), Version(0), entries);
     let mut replica = Replica::new(LIFE);
     let delta = cut(&owner, &replica, PLENTY).unwrap();
     for limits in [Limits { keys: 4, ..LIMITS }, Limits { bytes: 14, ..LIMITS }] {
-        assert_eq!(replica.apply(&delta, limits), Applied::TooLarge);
+        assert_eq!(replica.apply(&delta, NOW, limits), Applied::TooLarge);
         assert_eq!(replica, Replica::new(LIFE));
     }
 }

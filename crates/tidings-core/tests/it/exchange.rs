@@ -116,7 +116,7 @@ impl Pair {
         let introduction = Introduction { name, address, heartbeat, age: Duration::ZERO };
         let replica = owner.replica(id).unwrap();
         let theirs = Some((replica.generation(), Version(after)));
-        let deltas = vec![replica.cut(id, &introduction, theirs, 60_000).unwrap()];
+        let deltas = vec![replica.cut(id, &introduction, theirs, at(self.seconds).moment, 60_000).unwrap()];
         let head = Head { generation: owner.generation(), heartbeat };
         let sender = Sender { id, head, max: replica.max_version() };
         let message = Message { sender, exchange: 0, body: Body::Ack2(News { deltas, ..News::default() }) };

@@ -11,8 +11,9 @@ use expect_test::expect_file;
 use tidings_core::wire::{PROTOCOL_VERSION, Reader, WireError};
 use tidings_core::{
     Ack, Age, Beat, Beats, Body, Cell, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Head,
-    HeadLine, Heartbeat, Instance, Introduction, Key, Line, Message, Namesake, News, NodeId, NodeName, Piece,
-    Push, Refusal, Rumor, Seal, Sender, Share, Span, Summary, Syn, Value, Version, WallClock, Window,
+    HeadLine, Heartbeat, Instance, Introduction, Key, Line, Message, Moment, Namesake, News, NodeId,
+    NodeName, Piece, Push, Refusal, Rumor, Seal, Sender, Share, Span, Summary, Syn, Value, Version,
+    WallClock, Window,
 };
 
 const LIFE: u64 = 1_799_999_000_000;
@@ -79,7 +80,7 @@ fn introduction(name: &str, address: SocketAddr) -> Introduction {
 }
 
 fn entry(key: &str, value: Option<&str>, version: u64) -> (Key, Entry) {
-    (Key::new(key).unwrap(), Entry { value: value.map(Value::from), version: Version(version) })
+    (Key::new(key).unwrap(), Entry::new(value.map(Value::from), Version(version)))
 }
 
 /// A reset with an IPv4 address and a tombstone, a run from the middle, and the first run of a newcomer with an IPv6
@@ -103,6 +104,18 @@ fn deltas() -> Vec<Delta> {
         delta("bob", None, Span::After(Version(300)), [301, 20, 400], next),
         delta("dora", Some(introduction("dora", v6())), Span::After(Version(0)), [1, 0, 1], first),
     ]
+}
+
+/// A value with three seconds to live, an ephemeral one, and one that is both.
+fn lives() -> Delta {
+    let mut delta = deltas().swap_remove(2);
+    delta.entries = vec![entry("a", Some("1"), 1), entry("b", Some("2"), 1), entry("c", Some("3"), 1)];
+    for (place, expires, is_ephemeral) in [(0, true, false), (1, false, true), (2, true, true)] {
+        let entry = &mut delta.entries[place].1;
+        entry.is_ephemeral = is_ephemeral;
+        entry.expires = if expires { Moment::from_micros(3_000_000) } else { Moment::NEVER };
+    }
+    delta
 }
 
 fn bodies() -> Vec<(&'static str, Body)> {
@@ -154,6 +167,7 @@ fn bodies() -> Vec<(&'static str, Body)> {
         ("pull", Body::Syn(syn(true))),
         ("ack", Body::Ack(ack)),
         ("ack2", Body::Ack2(News { deltas, large, has_much: true })),
+        ("ack2_lives", Body::Ack2(News { deltas: vec![lives()], ..News::default() })),
         ("refusal", Body::Refusal(Refusal { clock: WallClock(LIFE), others: vec![v4(), v6()] })),
         ("help", Body::Help(evidence())),
         ("report", Body::Report(acquittal())),

@@ -1,6 +1,7 @@
 //! Properties of the core that hold for all inputs.
 
 mod deltas;
+mod ends;
 mod exchange;
 mod golden;
 mod wire;

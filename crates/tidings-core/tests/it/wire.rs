@@ -78,19 +78,26 @@ fn introduction() -> impl Strategy<Value = Introduction> {
     })
 }
 
+/// Ten years, in milliseconds.
+const LONGEST: i64 = 10 * 365 * 24 * 3_600 * 1_000;
+
 fn delta() -> impl Strategy<Value = Delta> {
     let entries = btree_set("[a-zé/]{1,12}", 0..5);
-    let values = vec((0..3_u64, option::of(vec(any::<u8>(), 0..40))), 5);
+    let value = (option::of(vec(any::<u8>(), 0..40)), option::of(1..=LONGEST), any::<bool>());
+    let values = vec((0..3_u64, value), 5);
     let numbers = (any::<u64>(), 1..u64::MAX, 0..1_000_u64, 0..1_000_u64, any::<bool>());
     (introduction(), entries, values, numbers).prop_map(
         |(who, keys, values, (owner, g, base, more, reset))| {
             let after = if reset { 0 } else { base };
             let mut version = after;
             let mut entries = Vec::new();
-            for (key, (step, value)) in keys.iter().zip(values) {
+            for (key, (step, (value, life, is_ephemeral))) in keys.iter().zip(values) {
                 version += step.max(u64::from(version == 0));
-                let value = value.map(Value::from);
-                entries.push((Key::new(key).unwrap(), Entry { value, version: Version(version) }));
+                let entry = Entry::new(value.map(Value::from), Version(version));
+                let expires = life.map_or(Moment::NEVER, |life| Moment::from_micros(life * 1_000));
+                let is_tombstone = entry.value.is_none();
+                let entry = if is_tombstone { entry } else { Entry { expires, is_ephemeral, ..entry } };
+                entries.push((Key::new(key).unwrap(), entry));
             }
             Delta {
                 owner: NodeId(owner),

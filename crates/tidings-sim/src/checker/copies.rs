@@ -1,6 +1,7 @@
 //! What nodes hold of others, and what they tell of it: S1, S2, S4, S7, S8, S11.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tidings_core::{
     Body, Event, EventKind, Generation, Gossiper, Head, Key, Message, Moment, NodeId, Replica, Span,
@@ -84,7 +85,7 @@ impl Checker {
         let found = match ghost.map(|ghost| ghost.lives.get(&at.0)) {
             None => Some((Promise::S8, "is of no node of this cluster".to_owned())),
             Some(None) => Some((Promise::S1, format!("is of generation {}, which never was", at.0))),
-            Some(Some(life)) => against(life, replica, me == Some(id)),
+            Some(Some(life)) => against(life, now, replica, me == Some(id)),
         };
         if let Some((promise, what)) = found {
             let name = self.name(id);
@@ -118,6 +119,25 @@ impl Checker {
         }
     }
 
+    /// S4: in the calm, what is over for its owner is over for all. Whoever was paused may have heard of it late, and so may
+    /// those that heard of it there.
+    pub(super) fn look_for_the_undying(&mut self, now: Moment, place: Place, core: &Gossiper, id: NodeId) {
+        let late = 60 * self.view(place).interval + Duration::from_secs(20);
+        let Some(replica) = core.replica(id) else { return };
+        let Some(life) = self.ghost(id).and_then(|ghost| ghost.lives.get(&replica.generation())) else {
+            return;
+        };
+        let has_departed = replica.entry("tidings/departed").is_some();
+        let undying = visible(replica).find(|&(key, version, _)| {
+            life.over_for(now, version, key) > late || has_departed && life.is_ephemeral(version, key)
+        });
+        if let Some((key, version, _)) = undying {
+            let (key, name) = (key.clone(), self.name(id));
+            let what = format_args!("shows {key} of {name}, whose life as version {version} is over");
+            self.break_promise(Promise::S4, now, place, what);
+        }
+    }
+
     /// A node told that a key changed.
     pub(super) fn says_change(&mut self, now: Moment, place: Place, id: NodeId, event: &Event) {
         let (key, version, value) = match &event.kind {
@@ -137,7 +157,12 @@ impl Checker {
         // A node may fall back to a lower generation of its own that others believe (G3).
         let is_mine = self.view(place).me == Some(id);
         let falls = before.as_ref().is_some_and(|(g, v, _)| {
-            if *g == generation { *v >= version } else { *g > generation && !is_mine }
+            // What ends by itself is told as the version that it was.
+            if *g == generation {
+                *v > version || *v == version && value.is_some()
+            } else {
+                *g > generation && !is_mine
+            }
         });
         let vain = before.is_none() && value.is_none();
         // Its own deletes it tells before they show.
@@ -146,7 +171,7 @@ impl Checker {
             || self.ghost(id).is_none_or(|ghost| {
                 let life = ghost.lives.get(&generation);
                 let is_new_life = before.as_ref().is_some_and(|(g, ..)| *g < generation);
-                life.is_none_or(|life| was_deleted(life, key, version, is_new_life))
+                life.is_none_or(|life| was_deleted(life, now, key, version, is_new_life))
             });
         let name = self.name(id);
         if falls {
@@ -174,13 +199,15 @@ impl Checker {
     }
 }
 
-/// Whether, in that life, a delete of `key` is known by `version`, or it was not there at all. A new life begins with what a
+/// Whether, in that life, a delete of `key` is known by `version`, or an end of its life, or it was not there at all. A new life begins with what a
 /// delta tells of it: a key that was written again since may be missing until the rest has come.
-fn was_deleted(life: &Life, key: &Key, version: Version, is_new_life: bool) -> bool {
+fn was_deleted(life: &Life, now: Moment, key: &Key, version: Version, is_new_life: bool) -> bool {
     let of_key = life.written.iter().filter(|((v, k), _)| k == key && *v <= version);
-    let mut of_key = of_key.map(|(_, value)| value).peekable();
+    let is_gone =
+        |((v, k), value): (&(Version, Key), &Option<Value>)| value.is_none() || life.may_be_over(now, *v, k);
+    let mut of_key = of_key.map(is_gone).peekable();
     let is_on_its_way = is_new_life && life.newest.get(key).is_some_and(|(newest, _)| *newest > version);
-    of_key.peek().is_none() || of_key.any(Option::is_none) || is_on_its_way
+    of_key.peek().is_none() || of_key.any(|is_gone| is_gone) || is_on_its_way
 }
 
 /// The keys that users see.
@@ -203,7 +230,7 @@ fn picture_differs(seen: &Seen, replica: &Replica) -> Option<Key> {
 }
 
 /// Holds a copy against the life that it is of.
-fn against(life: &Life, replica: &Replica, is_own: bool) -> Option<(Promise, String)> {
+fn against(life: &Life, now: Moment, replica: &Replica, is_own: bool) -> Option<(Promise, String)> {
     let max = replica.max_version();
     if max > life.max {
         return Some((Promise::S1, format!("is at version {max}, and the owner at {}", life.max)));
@@ -211,7 +238,7 @@ fn against(life: &Life, replica: &Replica, is_own: bool) -> Option<(Promise, Str
     for (key, entry) in replica.entries() {
         // One after the other, so that what looks like several failures is called by the first.
         match life.written.get(&(entry.version, key.clone())) {
-            Some(value) if *value == entry.value => {}
+            Some(written) if life.is_left(now, key, entry, written) => {}
             Some(_) => {
                 return Some((Promise::S3, format!("shows another write of {key} as {}", entry.version)));
             }
@@ -228,7 +255,7 @@ fn against(life: &Life, replica: &Replica, is_own: bool) -> Option<(Promise, Str
             continue;
         }
         let entry = replica.entry(key.as_str());
-        let is_collected = value.is_none() && *version <= replica.gc_version() && entry.is_none();
+        let is_collected = entry.is_none() && life.may_be_collected(now, key, replica.gc_version());
         let is_exact = entry.is_some_and(|entry| entry.version == *version);
         if is_exact || is_collected {
             continue;

@@ -1,9 +1,11 @@
 //! What each owner really wrote, in each of its lives, and when it ran.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use tidings_core::{
-    Entry, Generation, Gossiper, Head, Heartbeat, Key, Moment, NodeId, NodeName, Replica, Value, Version,
+    Entry, Generation, Gossiper, Head, Heartbeat, Key, Lifetime, Moment, NodeId, NodeName, Replica, Request,
+    Value, Version,
 };
 
 use super::claims::Claims;
@@ -18,11 +20,20 @@ pub(super) struct Ghost {
     pub lives: BTreeMap<Generation, Life>,
     /// All that was ever written, or tried to be, in any life: what a disk may hold.
     ever: BTreeSet<(Version, Key, Option<Value>)>,
+    /// The changes that others asked it for: how often, and how often it made them since it last lost what it knew of that.
+    asked: BTreeMap<(Key, Option<Value>), Asked>,
     /// The machines that run under this name.
     pub running: BTreeSet<Place>,
     /// When it began to run last, and when it was down, paused or slow last.
     pub up_since: Moment,
     pub away_at: Option<Moment>,
+}
+
+/// A change that others asked for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked {
+    times: u32,
+    made: u32,
 }
 
 /// One life of an owner.
@@ -33,18 +44,45 @@ pub(super) struct Life {
     /// The newest write of each key.
     pub newest: BTreeMap<Key, (Version, Option<Value>)>,
     pub max: Version,
+    /// Up to which version it is known which writes nobody was told of.
+    told: Version,
     /// How far its heart has come.
     pub heartbeat: Heartbeat,
-    /// Writes that were accepted and do not show yet.
-    staged: VecDeque<(Version, Write)>,
+    /// What ends by itself.
+    mortal: BTreeMap<(Version, Key), Mortal>,
+    /// Whether it ended with a departure.
+    is_over: bool,
+    /// Writes that were accepted and do not show yet, and when they were.
+    staged: VecDeque<(Version, Moment, Write)>,
+}
+
+/// A value that ends by itself.
+#[derive(Debug, Clone, Copy)]
+struct Mortal {
+    /// When it expires for its owner; [`Moment::NEVER`] if it does not.
+    expires: Moment,
+    /// By how much sooner it may for others: clocks differ by two hundredths at most, and each relay rounds.
+    sooner: Duration,
+    is_ephemeral: bool,
+}
+
+impl Mortal {
+    fn new(now: Moment, lifetime: Lifetime) -> Self {
+        let Lifetime { ttl, is_ephemeral } = lifetime;
+        let expires = ttl.map_or(Moment::NEVER, |ttl| now + ttl);
+        Self { expires, sooner: ttl.unwrap_or_default() / 32 + Duration::from_millis(10), is_ephemeral }
+    }
 }
 
 impl Life {
-    /// A life that begins with what `replica` has.
-    fn from(replica: &Replica) -> Self {
-        let mut life = Self { max: replica.max_version(), ..Self::default() };
-        for (key, Entry { value, version }) in replica.entries() {
+    /// A life that begins at `now` with what `replica` has, by a clock that shows `shown`.
+    fn from(replica: &Replica, now: Moment, shown: Moment) -> Self {
+        let max = replica.max_version();
+        let mut life = Self { max, told: max, ..Self::default() };
+        for (key, Entry { value, version, expires, is_ephemeral }) in replica.entries() {
+            let ttl = (*expires != Moment::NEVER).then(|| expires.since(shown));
             life.put(*version, key.clone(), value.clone());
+            life.limit(now, *version, key, Lifetime { ttl, is_ephemeral: *is_ephemeral });
         }
         life
     }
@@ -54,17 +92,65 @@ impl Life {
         self.written.insert((version, key), value);
     }
 
+    /// What was written as `version` is there for a lifetime, from `now` on.
+    fn limit(&mut self, now: Moment, version: Version, key: &Key, lifetime: Lifetime) {
+        if lifetime != Lifetime::default() {
+            self.mortal.insert((version, key.clone()), Mortal::new(now, lifetime));
+        }
+    }
+
+    /// Whether what was written as `version` may have ended by itself.
+    pub(super) fn may_be_over(&self, now: Moment, version: Version, key: &Key) -> bool {
+        self.mortal.get(&(version, key.clone())).is_some_and(|mortal| {
+            now + mortal.sooner >= mortal.expires || mortal.is_ephemeral && self.is_over
+        })
+    }
+
+    /// For how long what was written as `version` has been over for its owner.
+    pub(super) fn over_for(&self, now: Moment, version: Version, key: &Key) -> Duration {
+        self.mortal.get(&(version, key.clone())).map_or(Duration::ZERO, |mortal| now.since(mortal.expires))
+    }
+
+    /// Whether what was written as `version` was to end with this life.
+    pub(super) fn is_ephemeral(&self, version: Version, key: &Key) -> bool {
+        self.mortal.get(&(version, key.clone())).is_some_and(|mortal| mortal.is_ephemeral)
+    }
+
+    /// Whether `entry` is what was written of `key` then, or what is left of it.
+    pub(super) fn is_left(&self, now: Moment, key: &Key, entry: &Entry, written: &Option<Value>) -> bool {
+        *written == entry.value || entry.value.is_none() && self.may_be_over(now, entry.version, key)
+    }
+
+    /// Whether an owner, or one that knows its newest write of `key`, may lack it, where tombstones were collected up to `gc`.
+    pub(super) fn may_be_collected(&self, now: Moment, key: &Key, gc: Version) -> bool {
+        self.newest.get(key).is_none_or(|(version, value)| {
+            *version <= gc && (value.is_none() || self.may_be_over(now, *version, key))
+        })
+    }
+
     /// The newest write that a user was told of: a departure is none, and not for the disk.
     fn acknowledged(&self) -> Option<Version> {
         let by_users = self.newest.iter().filter(|(key, _)| !key.as_str().starts_with(Key::RESERVED));
         by_users.map(|(_, (version, _))| *version).max()
     }
 
+    /// Goes on as another life, with what `replica` has of it: nobody holds anything of it yet, so that it needs no tombstones.
+    fn begin_anew(&mut self, now: Moment, replica: &Replica) {
+        self.heartbeat = Heartbeat(0);
+        let mut newest = std::mem::take(&mut self.newest);
+        newest.retain(|key, (version, value)| {
+            let may_be_gone = value.is_none() || self.may_be_over(now, *version, key);
+            !may_be_gone || replica.entry(key.as_str()).is_some()
+        });
+        self.newest = newest;
+    }
+
     /// Lets all writes up to `version` show.
     fn show(&mut self, version: Version) {
-        while self.staged.front().is_some_and(|(staged, _)| *staged <= version) {
-            let Some((version, write)) = self.staged.pop_front() else { return };
+        while self.staged.front().is_some_and(|(staged, ..)| *staged <= version) {
+            let Some((version, at, (write, lifetime))) = self.staged.pop_front() else { return };
             for (key, value) in write {
+                self.limit(at, version, &key, lifetime);
                 self.put(version, key, value);
             }
             self.max = version;
@@ -72,7 +158,73 @@ impl Life {
     }
 }
 
+impl Ghost {
+    /// One that wrote nothing.
+    fn new(name: NodeName, cluster: String, now: Moment) -> Self {
+        Self {
+            name,
+            cluster,
+            lives: BTreeMap::new(),
+            ever: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            running: BTreeSet::new(),
+            up_since: now,
+            away_at: None,
+        }
+    }
+
+    /// Adds to its life of `generation` what its `replica` shows, nobody was told of, and can be explained; `shown` is what the
+    /// owner's clock shows at `now`.
+    fn look_at_untold(&mut self, generation: Generation, replica: &Replica, now: Moment, shown: Moment) {
+        let Some(mut life) = self.lives.remove(&generation) else { return };
+        let is_new = |(_, entry): &(&Key, &Entry)| entry.version > life.told;
+        let is_untold =
+            |(key, entry): &(&Key, &Entry)| !life.written.contains_key(&(entry.version, (*key).clone()));
+        let untold: Vec<_> = replica.entries().filter(is_new).filter(is_untold).collect();
+        for (key, Entry { value, version, expires, is_ephemeral }) in untold {
+            if self.explain(*version, key, value.as_ref()) {
+                life.put(*version, key.clone(), value.clone());
+                let ttl = (*expires != Moment::NEVER).then(|| expires.since(shown));
+                life.limit(now, *version, key, Lifetime { ttl, is_ephemeral: *is_ephemeral });
+                if ttl.is_some() {
+                    self.ever.insert((*version, key.clone(), None));
+                }
+                life.max = life.max.max(*version);
+            }
+        }
+        life.told = life.max;
+        self.lives.insert(generation, life);
+    }
+
+    /// The owner holds a write of which nobody was told: it has to be one that others asked for, no more often than they did,
+    /// or the protocol's own. Returns whether it is.
+    fn explain(&mut self, version: Version, key: &Key, value: Option<&Value>) -> bool {
+        let (write, key) = ((version, key.clone(), value.cloned()), key.as_str());
+        if self.ever.contains(&write) {
+            return true;
+        }
+        if !PROTOCOL.iter().any(|prefix| key.starts_with(prefix)) {
+            let Some(asked) = self.asked.get_mut(&(write.1.clone(), write.2.clone())) else { return false };
+            asked.made += 1;
+            if asked.made > asked.times {
+                return false;
+            }
+        }
+        self.ever.insert(write)
+    }
+}
+
+/// What an owner writes of its own accord: what it asks others for, and what it answers.
+const PROTOCOL: [&str; 2] = ["tidings/req/", "tidings/ack/"];
+
 impl Checker {
+    /// Somebody asks `owner` for a change.
+    pub(crate) fn asked(&mut self, owner: NodeId, request: &Request) {
+        if let Some(ghost) = self.ghosts.get_mut(&owner) {
+            ghost.asked.entry((request.key.clone(), request.value.clone())).or_default().times += 1;
+        }
+    }
+
     /// A node began to run.
     pub(crate) fn booted(&mut self, now: Moment, place: Place, node: &SimNode) {
         let Some(core) = &node.core else { return };
@@ -91,23 +243,18 @@ impl Checker {
             let what = format_args!("boots in generation {}, and told {} before", generation.0, told.0);
             self.break_promise(Promise::S9, now, place, what);
         }
-        let ghost = self.ghosts.entry(id).or_insert_with(|| Ghost {
-            name: core.name().clone(),
-            cluster: node.config.cluster.clone(),
-            lives: BTreeMap::new(),
-            ever: BTreeSet::new(),
-            running: BTreeSet::new(),
-            up_since: now,
-            away_at: None,
-        });
+        let new = || Ghost::new(core.name().clone(), node.config.cluster.clone(), now);
+        let ghost = self.ghosts.entry(id).or_insert_with(new);
+        if !is_kept {
+            ghost.asked.values_mut().for_each(|asked| asked.made = 0);
+        }
         let acknowledged = before.and_then(|head| ghost.lives.get(&head.generation)?.acknowledged());
-        let unknown = replica
-            .entries()
-            .find(|(key, entry)| !ghost.ever.contains(&(entry.version, (*key).clone(), entry.value.clone())));
+        let unknown =
+            replica.entries().find(|(key, entry)| !ghost.explain(entry.version, key, entry.value.as_ref()));
         let unknown = unknown.map(|(key, _)| key.clone());
         (ghost.up_since, ghost.away_at) = (now, Some(now));
         ghost.running.insert(place);
-        ghost.lives.insert(generation, Life::from(replica));
+        ghost.lives.insert(generation, Life::from(replica, now, node.moment(now)));
         let max = replica.max_version();
         if let Some(key) = unknown {
             self.break_promise(
@@ -149,7 +296,7 @@ impl Checker {
     /// A node goes on.
     pub(crate) fn resumed(&mut self, now: Moment, place: Place) {
         let view = self.view(place);
-        let slept = view.paused_at.take().map_or(std::time::Duration::ZERO, |at| now.since(at));
+        let slept = view.paused_at.take().map_or(Duration::ZERO, |at| now.since(at));
         // What is shorter than two intervals need not be noticed.
         if slept >= 2 * view.interval {
             // Its clock may be a hundredth too fast.
@@ -174,9 +321,14 @@ impl Checker {
         self.view(place).own_touched = true;
         self.expect_soon(now, me, version);
         let Some(ghost) = self.ghosts.get_mut(&me) else { return };
-        ghost.ever.extend(write.iter().map(|(key, value)| (version, key.clone(), value.clone())));
+        let (writes, Lifetime { ttl, is_ephemeral }) = &write;
+        // What is ephemeral is never on disk; what ended by itself is there as a tombstone.
+        let saved = |(key, value): &(Key, Option<Value>)| (version, key.clone(), value.clone());
+        ghost.ever.extend(writes.iter().filter(|_| !is_ephemeral).map(saved));
+        let ends = ttl.is_some() || *is_ephemeral;
+        ghost.ever.extend(writes.iter().filter(|_| ends).map(|(key, _)| (version, key.clone(), None)));
         if let Some(life) = ghost.lives.get_mut(&own.generation) {
-            life.staged.push_back((version, write));
+            life.staged.push_back((version, now, write));
         }
     }
 
@@ -195,7 +347,7 @@ impl Checker {
     }
 
     /// S6: what a node holds of itself is what it wrote. S3: and each write has a version of its own.
-    pub(super) fn look_at_own(&mut self, now: Moment, place: Place, core: &Gossiper) {
+    pub(super) fn look_at_own(&mut self, now: Moment, shown: Moment, place: Place, core: &Gossiper) {
         let head = Head { generation: core.generation(), heartbeat: core.heartbeat() };
         let max = core.own_version();
         let view = self.view(place);
@@ -209,8 +361,12 @@ impl Checker {
         let Some(ghost) = self.ghosts.get_mut(&id) else { return };
         let is_new_life = before.generation != head.generation;
         if is_new_life {
-            let life = ghost.lives.get(&before.generation).cloned().unwrap_or_default();
-            ghost.lives.insert(head.generation, Life { heartbeat: Heartbeat(0), ..life });
+            let mut life = ghost.lives.get(&before.generation).cloned().unwrap_or_default();
+            life.show(max);
+            if let Some(replica) = core.replica(id) {
+                life.begin_anew(now, replica);
+            }
+            ghost.lives.insert(head.generation, life);
             self.count("generation changes");
             if head.generation < before.generation {
                 // It fell back, since nobody believed the other one (G3).
@@ -220,27 +376,35 @@ impl Checker {
                 self.count("refutations");
             }
             self.view(place).own_touched = true;
-            return self.look_at_own(now, place, core);
+            return self.look_at_own(now, shown, place, core);
         }
         let Some(life) = ghost.lives.get_mut(&head.generation) else { return };
         life.heartbeat = life.heartbeat.max(head.heartbeat);
         if max == life.max && !touched {
             return;
         }
+        let Some(replica) = core.replica(id) else { return };
         life.show(max);
-        if leaving && life.max.0 + 1 == max.0 {
+        ghost.look_at_untold(head.generation, replica, now, shown);
+        let Some(life) = ghost.lives.get_mut(&head.generation) else { return };
+        let is_next = life.max.0 + 1 == max.0;
+        if is_next && life.max > Version(0) && replica.gc_version() == life.max {
+            // It collected its tombstones, which takes a version.
+            life.max = max;
+        } else if leaving && is_next {
             let key = Key::new("tidings/departed").expect("the protocol's own key is one");
             ghost.ever.insert((max, key.clone(), Some(Value::from(b""))));
             life.put(max, key, Some(Value::from(b"")));
-            life.max = max;
+            (life.max, life.is_over) = (max, true);
         }
-        let Some(replica) = core.replica(id) else { return };
-        let shown = replica.entries().map(|(key, entry)| (key, entry.version, &entry.value));
-        let wrong = shown.filter(|(key, version, value)| {
-            !life.newest.get(*key).is_some_and(|(v, written)| v == version && written == *value)
+        let wrong = replica.entries().find(|(key, entry)| {
+            let is_left = |written| life.is_left(now, key, entry, written);
+            !life.newest.get(*key).is_some_and(|(v, written)| *v == entry.version && is_left(written))
         });
-        let wrong = wrong.map(|(key, version, _)| (key.clone(), version)).next();
-        let missing = life.newest.len() != replica.entries().len();
+        let wrong = wrong.map(|(key, entry)| (key.clone(), entry.version));
+        let gc = replica.gc_version();
+        let is_there = |key: &Key| replica.entry(key.as_str()).is_some();
+        let missing = life.newest.keys().any(|key| !is_there(key) && !life.may_be_collected(now, key, gc));
         let reused =
             |version: Version| version <= life.max && life.written.keys().any(|(v, _)| *v == version);
         let is_reused = wrong.as_ref().is_some_and(|(_, version)| reused(*version));

@@ -39,6 +39,8 @@ pub struct Bounds {
     pub delayed: usize,
     /// To what the owner raises its `gc_version`.
     pub raises: Raises,
+    /// Whether values can be written that expire: at each node by itself, at any time after that.
+    pub expiry: bool,
     /// Whether a reset may hide a key that was written again, until that write is known, too.
     pub may_hide: bool,
 }
@@ -55,7 +57,15 @@ pub enum Raises {
 impl Default for Bounds {
     /// Two others, and one life of three versions, with deltas that arrive at once.
     fn default() -> Self {
-        Self { others: 2, versions: 3, lives: 1, delayed: 0, raises: Raises::ToNewest, may_hide: false }
+        Self {
+            others: 2,
+            versions: 3,
+            lives: 1,
+            delayed: 0,
+            raises: Raises::ToNewest,
+            expiry: false,
+            may_hide: false,
+        }
     }
 }
 
@@ -81,19 +91,20 @@ pub enum Promise {
     /// (generation, `max_version`) never falls, nor does the version of a key within a life; what isn't taken moves
     /// nothing.
     Growth,
-    /// Nobody holds different things for the same version of the same life.
+    /// Nobody holds different things for the same version of the same life, but for a tombstone where a value expired.
     OneMeaning,
     /// Whoever is past the newest write of a key, and that is a delete, doesn't show it.
     NoResurrection,
-    /// Whoever is past the newest write of a key shows exactly that.
+    /// Whoever is past the newest write of a key shows exactly that, or nothing if it can expire.
     Kept,
-    /// A key once shown goes only by a delete, or with its life.
+    /// A key once shown goes only by a delete, when it expires, or with its life.
     OnlyDeleted,
     /// Keys written together are seen together, save those written again.
     Together,
     /// The changes that are told lead from what was shown to what is.
     Told,
-    /// Once everybody has told everybody everything, nothing moves any more, and everybody holds what the owner does.
+    /// Once everybody has told everybody everything, nothing moves any more, and everybody holds what the owner does, once all
+    /// has expired that can.
     Settles,
     /// Nothing panics.
     NoPanic,

@@ -1,6 +1,6 @@
 //! The owner: what it can do, and the memory of what it really wrote in each of its lives.
 
-use tidings_core::{Entry, Generation, Key, Replica, Value, Version};
+use tidings_core::{Entry, Generation, Key, Moment, Replica, Value, Version};
 
 use super::real::{Real, ReplicaId};
 use super::{Bounds, Raises};
@@ -16,6 +16,8 @@ pub(super) const MOST_LIVES: usize = 4;
 pub(super) enum Deed {
     /// One version, with a change of one key or of both.
     Write([Option<Change>; 2]),
+    /// What it wrote and can expire, does.
+    Expire,
     /// A version that raises `gc_version` to this.
     Raise(u8),
     /// A new life with all that is there: from the disk, or because somebody claimed a later one.
@@ -28,6 +30,8 @@ pub(super) enum Deed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     Put,
+    /// A value that can expire.
+    Lend,
     Delete,
 }
 
@@ -38,6 +42,8 @@ pub(super) struct Mark {
     pub era: u8,
     pub version: u8,
     pub key: u8,
+    /// Whether it can expire.
+    pub is_mortal: bool,
 }
 
 /// The owner, and all that has to be remembered of it.
@@ -65,18 +71,19 @@ pub(super) struct Life {
 pub(super) struct Written {
     /// The version of the newest write; 0 if there is none.
     pub newest: u8,
-    /// The versions that deleted it, as bits.
+    /// The versions that deleted it, and those that can expire, as bits.
     deletes: u16,
+    mortals: u16,
 }
 
 impl Mark {
     pub(super) fn value(self) -> Value {
-        Value::from([self.era, self.version, self.key])
+        Value::from([self.era, self.version, self.key, self.is_mortal.into()])
     }
 
     pub(super) fn read(value: &Value) -> Self {
-        let [era, version, key] = value.as_bytes() else { panic!("the model wrote each value") };
-        Self { era: *era, version: *version, key: *key }
+        let [era, version, key, mortal] = *value.as_bytes() else { panic!("the model wrote each value") };
+        Self { era, version, key, is_mortal: mortal == 1 }
     }
 }
 
@@ -107,9 +114,10 @@ impl Owner {
     pub(super) fn deeds(&self, real: &mut Real, bounds: Bounds) -> Vec<(Deed, Self)> {
         let mut deeds = Vec::new();
         if self.taken < bounds.versions {
-            let changes = [None, Some(Change::Put), Some(Change::Delete)];
-            for a in changes {
-                for b in changes {
+            let changes = [None, Some(Change::Put), Some(Change::Delete), Some(Change::Lend)];
+            let changes = &changes[..if bounds.expiry { 4 } else { 3 }];
+            for &a in changes {
+                for &b in changes {
                     deeds.extend(self.write(real, [a, b]).map(|next| (Deed::Write([a, b]), next)));
                 }
             }
@@ -120,6 +128,10 @@ impl Owner {
             };
             let raises = least..=own.max;
             deeds.extend(raises.map(|gc| (Deed::Raise(gc), self.raise(real, gc))));
+        }
+        let replica = real.expire(self.replica).then;
+        if replica != self.replica {
+            deeds.push((Deed::Expire, Self { replica, ..*self }));
         }
         if self.generation < bounds.lives {
             deeds.push((Deed::GoOn, self.go_on(real)));
@@ -146,11 +158,13 @@ impl Owner {
             let written = &mut life.keys[usize::from(key)];
             written.newest = version;
             written.deletes |= u16::from(change == Change::Delete) << version;
-            let mark = Mark { era: life.era, version, key };
-            let value = (change == Change::Put).then(|| mark.value());
+            written.mortals |= u16::from(change == Change::Lend) << version;
+            let mark = Mark { era: life.era, version, key, is_mortal: change == Change::Lend };
+            let value = (change != Change::Delete).then(|| mark.value());
+            let expires = if mark.is_mortal { Real::END } else { Moment::NEVER };
             let key = Key::new(KEYS[usize::from(key)]).expect("it is a key");
             entries.retain(|(other, _)| *other != key);
-            entries.push((key, Entry { value, version: Version(version.into()) }));
+            entries.push((key, Entry { expires, ..Entry::new(value, Version(version.into())) }));
         }
         life.together |= u16::from(changes.iter().all(Option::is_some)) << version;
         let (generation, gc) = (own.generation(), own.gc_version());
@@ -161,15 +175,27 @@ impl Owner {
     fn raise(&self, real: &mut Real, gc: u8) -> Self {
         let mut next = *self;
         let version = Version(next.take_version().into());
-        next.replica = self.restored(real, self.generation, Some((version, Version(gc.into()))));
+        let own = real.replica(self.replica).expect("the owner knows itself");
+        let entries: Vec<_> = own.entries().map(|(key, entry)| (key.clone(), entry.clone())).collect();
+        let raised = Replica::restored(own.generation(), version, Version(gc.into()), entries);
+        next.replica = real.keep(raised);
         next
     }
 
     fn go_on(&self, real: &mut Real) -> Self {
         let mut next = *self;
         next.generation += 1;
-        next.lives[usize::from(self.generation)] = self.lives[usize::from(self.generation) - 1];
-        next.replica = self.restored(real, next.generation, None);
+        let (own, mut life) = (real.view(self.replica), self.lives[usize::from(self.generation) - 1]);
+        // What expired is as good as deleted: no copy of the new life ever had it.
+        for (held, written) in own.keys.iter().zip(&mut life.keys) {
+            written.deletes |= u16::from(held.shown().is_none() && written.newest > 0) << written.newest;
+        }
+        next.lives[usize::from(self.generation)] = life;
+        let replica = real.replica(self.replica).expect("the owner knows itself");
+        let shown = replica.entries().filter(|(_, entry)| entry.value.is_some());
+        let shown: Vec<_> = shown.map(|(key, entry)| (key.clone(), entry.clone())).collect();
+        let generation = Generation(next.generation.into());
+        next.replica = real.keep(Replica::restored(generation, replica.max_version(), Version(0), shown));
         next
     }
 
@@ -179,14 +205,6 @@ impl Owner {
         *next.present() = Life { era: next.generation, ..Life::default() };
         next.replica = real.keep(Replica::new(Generation(next.generation.into())));
         next
-    }
-
-    /// The owner's replica in a life, with other versions (max, gc) if they are given.
-    fn restored(&self, real: &mut Real, generation: u8, versions: Option<(Version, Version)>) -> ReplicaId {
-        let own = real.replica(self.replica).expect("the owner knows itself");
-        let (max, gc) = versions.unwrap_or((own.max_version(), own.gc_version()));
-        let entries: Vec<_> = own.entries().map(|(key, entry)| (key.clone(), entry.clone())).collect();
-        real.keep(Replica::restored(Generation(generation.into()), max, gc, entries))
     }
 
     fn take_version(&mut self) -> u8 {
@@ -213,8 +231,16 @@ impl Written {
         self.deletes >> version & 1 == 1
     }
 
-    /// Whether the key was deleted after `version`, up to `through`.
-    pub(super) fn was_deleted_within(&self, version: u8, through: u8) -> bool {
-        (version + 1..=through).any(|version| self.was_deleted_at(version))
+    /// Whether `version` wrote a value that can expire.
+    pub(super) fn is_mortal_at(&self, version: u8) -> bool {
+        self.mortals >> version & 1 == 1
+    }
+
+    /// Whether what was written as `version` may be gone for one that knows all up to `through`: it can expire, or was
+    /// deleted since, or written again so that it can.
+    pub(super) fn may_be_gone(&self, version: u8, through: u8) -> bool {
+        self.is_mortal_at(version)
+            || (version + 1..=through)
+                .any(|version| self.was_deleted_at(version) || self.is_mortal_at(version))
     }
 }

@@ -58,11 +58,13 @@ fn was_written(life: &Life, place: usize, view: &View) -> Result<(), &'static st
     match held {
         Held::Nothing => Ok(()),
         Held::Tombstone(version) if life.keys[place].was_deleted_at(version) => Ok(()),
+        Held::Tombstone(version) if life.keys[place].is_mortal_at(version) => Ok(()),
         Held::Tombstone(_) => Err("a tombstone of a delete that never was"),
         Held::Write(version, mark) => {
             let is_true = mark.era == life.era
                 && mark.version == version
                 && usize::from(mark.key) == place
+                && mark.is_mortal == life.keys[place].is_mortal_at(version)
                 && version <= life.max;
             if is_true { Ok(()) } else { Err("a write that never was") }
         }
@@ -81,7 +83,13 @@ fn is_newest(life: &Life, place: usize, view: &View) -> Result<(), (Promise, &'s
         let shown = held.shown().is_some();
         return if shown { Err((Promise::NoResurrection, "is shown, and was deleted")) } else { Ok(()) };
     }
-    let is_kept = held.shown() == Some(written.newest);
+    let is_over = written.is_mortal_at(written.newest)
+        && match held {
+            Held::Nothing => written.newest <= view.gc,
+            Held::Tombstone(version) => version == written.newest,
+            Held::Write(..) => false,
+        };
+    let is_kept = held.shown() == Some(written.newest) || is_over;
     if is_kept { Ok(()) } else { Err((Promise::Kept, "is not its newest write, which is known")) }
 }
 
@@ -90,7 +98,8 @@ fn is_together(life: &Life, view: &View) -> Result<(), Fault> {
     for (place, held) in view.keys.iter().enumerate() {
         let Some(version) = held.version().filter(|version| life.wrote_together(*version)) else { continue };
         let (written, other) = (life.keys[1 - place], view.keys[1 - place]);
-        let is_gone = written.was_deleted_at(version) && other == Held::Nothing;
+        let may_go = written.was_deleted_at(version) || written.is_mortal_at(version);
+        let is_gone = may_go && other == Held::Nothing;
         if written.newest == version && other.version() != Some(version) && !is_gone {
             let what = format!("{} is there of {version}, {} is not", KEYS[place], KEYS[1 - place]);
             return Err(fault(Promise::Together, what));
@@ -106,7 +115,10 @@ pub(super) fn check_pair(one: &View, other: &View) -> Result<(), Fault> {
     }
     for (place, name) in KEYS.iter().enumerate() {
         let (one, other) = (one.keys[place], other.keys[place]);
-        if one.version().is_some() && one.version() == other.version() && one != other {
+        let is_mortal = |held: Held| matches!(held, Held::Write(_, mark) if mark.is_mortal);
+        let has_expired =
+            one.shown().is_none() && is_mortal(other) || other.shown().is_none() && is_mortal(one);
+        if one.version().is_some() && one.version() == other.version() && one != other && !has_expired {
             let what = format!("{name} is two things at the same version");
             return Err(fault(Promise::OneMeaning, what));
         }
@@ -122,7 +134,7 @@ pub(super) fn check_step(owner: &Owner, old: &View, new: &View, may_hide: bool) 
     for (place, name) in KEYS.iter().enumerate() {
         let (Some(before), now) = (old.keys[place].shown(), new.keys[place].shown()) else { continue };
         let is_hidden = may_hide && life.keys[place].newest > new.max;
-        if now.is_none() && !is_hidden && !life.keys[place].was_deleted_within(before, new.max) {
+        if now.is_none() && !is_hidden && !life.keys[place].may_be_gone(before, new.max) {
             let what = format!("{name} was shown, and went without a delete");
             return Err(fault(Promise::OnlyDeleted, what));
         }

@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tidings_core::{
-    Applied, Body, Delta, Entry, Generation, Head, Heartbeat, Introduction, Key, Limits, Message, News,
-    NodeName, Replica, Seal, Sender, Value, Version,
+    Applied, Body, Delta, Entry, Generation, Head, Heartbeat, Introduction, Key, Limits, Message, Moment,
+    News, NodeName, Replica, Seal, Sender, Value, Version,
 };
 
 use super::owner::{KEYS, Mark};
@@ -81,6 +81,7 @@ pub(super) struct Real {
     tellings: HashMap<ReplicaId, Rc<[DeltaId]>, Fixed>,
     hearings: HashMap<(ReplicaId, DeltaId), Heard, Fixed>,
     meetings: HashMap<(ReplicaId, ReplicaId), Option<(DeltaId, Heard)>, Fixed>,
+    ends: HashMap<ReplicaId, Heard, Fixed>,
     /// Deltas that the decoder refused.
     pub unreadable: u64,
 }
@@ -152,6 +153,8 @@ impl Held {
 impl Real {
     /// More than the largest delta has: two entries, and who the owner is.
     const MOST_ROOM: usize = 64;
+    /// When everything expires that can. It is always the same time until then, so that what is left is always the same.
+    pub(super) const END: Moment = Moment::from_micros(1_000);
     const LIMITS: Limits = Limits { keys: 8, bytes: 1024 };
 
     pub(super) fn new(bounds: Bounds) -> Self {
@@ -172,10 +175,11 @@ impl Real {
             tellings: HashMap::default(),
             hearings: HashMap::default(),
             meetings: HashMap::default(),
+            ends: HashMap::default(),
             unreadable: 0,
         };
         real.put(View::default(), None);
-        let nothing = Replica::new(Generation(1)).cut(real.who.name.id(), &real.who, None, usize::MAX);
+        let nothing = Replica::new(Generation(1)).cut(real.who.name.id(), &real.who, None, NOW, usize::MAX);
         real.deltas.extend(nothing);
         real
     }
@@ -226,7 +230,7 @@ impl Real {
         let Some(replica) = self.replica(teller).cloned() else { return Rc::new([]) };
         let mut deltas = BTreeSet::new();
         for line in self.lines() {
-            let cut = |room| replica.cut(self.who.name.id(), &self.who, line, room);
+            let cut = |room| replica.cut(self.who.name.id(), &self.who, line, NOW, room);
             let mut cuts: Vec<_> = (0..=Self::MOST_ROOM).filter_map(cut).collect();
             assert_eq!(cuts.last().cloned(), cut(usize::MAX), "there is room for everything");
             cuts.dedup();
@@ -284,6 +288,21 @@ impl Real {
         heard
     }
 
+    /// What becomes of a replica when all has expired that can.
+    pub(super) fn expire(&mut self, replica: ReplicaId) -> Heard {
+        if let Some(&heard) = self.ends.get(&replica) {
+            return heard;
+        }
+        let mut heard = Heard { outcome: Outcome::Taken, then: replica, broken: None };
+        if let Some(mut after) = self.replica(replica).cloned() {
+            let told = after.expire(Self::END);
+            heard.then = self.keep(after);
+            heard.broken = self.judge(replica, Outcome::Taken, heard.then, &told);
+        }
+        self.ends.insert(replica, heard);
+        heard
+    }
+
     fn judge(&self, before: ReplicaId, outcome: Outcome, then: ReplicaId, told: &[Told]) -> Option<Promise> {
         let (old, new) = (self.view(before), self.view(then));
         let moved = outcome == Outcome::Taken;
@@ -314,14 +333,17 @@ impl Real {
         }
         let line = self.replica(hearer).map(|hearer| (hearer.generation(), hearer.max_version()));
         let teller_now = self.replica(teller);
-        let all =
-            teller_now.and_then(|teller| teller.cut(self.who.name.id(), &self.who, line, Self::MOST_ROOM));
+        let all = teller_now
+            .and_then(|teller| teller.cut(self.who.name.id(), &self.who, line, NOW, Self::MOST_ROOM));
         let told = all.and_then(|all| self.send(all));
         let heard = told.map(|delta| (delta, self.hear(hearer, delta)));
         self.meetings.insert((teller, hearer), heard);
         heard
     }
 }
+
+/// What time it is.
+const NOW: Moment = Moment::from_micros(0);
 
 type Told = (Key, Option<Value>, Version);
 
@@ -333,7 +355,7 @@ fn take(known: Option<Replica>, delta: &Delta) -> (Option<Replica>, Outcome, Vec
     }
     let before = known.clone();
     let mut replica = known.unwrap_or_else(|| Replica::new(delta.generation));
-    match replica.apply(delta, Real::LIMITS) {
+    match replica.apply(delta, NOW, Real::LIMITS) {
         Applied::Taken(told) => (Some(replica), Outcome::Taken, told),
         Applied::Ignored if !is_known && delta.through == Version(0) => {
             (Some(replica), Outcome::Taken, Vec::new())

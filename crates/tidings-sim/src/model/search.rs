@@ -158,6 +158,10 @@ impl Search {
             steps.push(Step { happening: Happening::Lost { delta }, next, fault: None });
         }
         for who in 0..self.bounds.others {
+            let heard = self.real.expire(state.others[who]);
+            if heard.then != state.others[who] {
+                steps.push(self.hearing(state, who, heard, Happening::Expires { who }));
+            }
             let next = state.with(who, ReplicaId(0));
             steps.push(Step { happening: Happening::Forgets { who }, next, fault: None });
         }
@@ -218,7 +222,8 @@ impl Search {
                 }
             }
         }
-        let equal = others.iter().all(|id| *id == owner.replica);
+        let own = self.real.expire(owner.replica).then;
+        let equal = others.iter().all(|id| self.real.expire(*id).then == own);
         if equal { Ok(()) } else { fault("all told each other everything, and they differ") }
     }
 
@@ -325,6 +330,7 @@ impl Search {
             Happening::Deed(deed) => return self.tally.count_deed(deed),
             Happening::Tells { delta, to, heard, .. } => (delta, to, heard, false),
             Happening::Arrives { delta, to, heard } => (delta, to, heard, true),
+            Happening::Expires { .. } => return self.tally.expiries += 1,
             Happening::Sends { .. } | Happening::Lost { .. } | Happening::Forgets { .. } => return,
         };
         let (old, new) = (self.real.view(state.others[to]), self.real.view(heard.then));

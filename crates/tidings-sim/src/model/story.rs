@@ -21,6 +21,8 @@ pub(super) enum Happening {
     Arrives { to: usize, delta: DeltaId, heard: Heard },
     /// What was on its way is lost, or has arrived for the last time.
     Lost { delta: DeltaId },
+    /// What one of the others holds and can expire, does.
+    Expires { who: usize },
     /// One of the others starts again and knows nothing.
     Forgets { who: usize },
 }
@@ -53,6 +55,7 @@ impl Happening {
                 format!("{} gets, late, {told}: {outcome}", names[to])
             }
             Self::Lost { delta } => format!("on its way no more: {}", tell_delta(real.delta(delta))),
+            Self::Expires { who } => format!("at {} all expires that can", names[who]),
             Self::Forgets { who } => format!("{} starts again and knows nothing", names[who]),
         }
     }
@@ -65,10 +68,12 @@ impl Deed {
             Self::Write(changes) => {
                 let deeds = KEYS.iter().zip(changes).filter_map(|(key, change)| match change? {
                     Change::Put => Some(format!("writes {key}")),
+                    Change::Lend => Some(format!("writes {key} for a time")),
                     Change::Delete => Some(format!("deletes {key}")),
                 });
                 deeds.collect::<Vec<_>>().join(" and, together, ")
             }
+            Self::Expire => "lets expire what can".to_owned(),
             Self::Raise(gc) => format!("raises its gc_version to {gc}"),
             Self::GoOn => "begins another life with all that it has".to_owned(),
             Self::StartAnew => "begins another life with nothing".to_owned(),

@@ -36,6 +36,8 @@ pub struct Tally {
     pub overtaken: u64,
     /// Delayed deltas of an earlier life than their receiver knew.
     pub outlived: u64,
+    /// How often something expired.
+    pub expiries: u64,
     /// Raises of `gc_version`.
     pub raises: u64,
     /// Changes of both keys in one version.
@@ -52,6 +54,7 @@ impl Tally {
     pub(super) fn count_deed(&mut self, deed: Deed) {
         match deed {
             Deed::Write(changes) => self.together += u64::from(changes.iter().all(Option::<Change>::is_some)),
+            Deed::Expire => self.expiries += 1,
             Deed::Raise(_) => self.raises += 1,
             Deed::GoOn => self.lives += 1,
             Deed::StartAnew => self.lives_anew += 1,

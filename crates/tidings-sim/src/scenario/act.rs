@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_core::{Config, Key, Value};
+use tidings_core::{Config, Key, Lifetime, Value};
 
 use super::run::{Stage, Turn};
 use super::{Action, Step};
@@ -23,10 +23,14 @@ impl Stage<'_> {
         match action {
             Action::Set { node, key, value, bytes } => {
                 let text = value.clone().unwrap_or_else(|| filling(number, bytes.unwrap_or(8)));
-                self.set(*node, std::slice::from_ref(key), &text)
+                self.set(*node, std::slice::from_ref(key), &text, Lifetime::default())
             }
             Action::SetMany { node, keys, bytes } => {
-                self.set(*node, keys, &filling(number, bytes.unwrap_or(8)))
+                self.set(*node, keys, &filling(number, bytes.unwrap_or(8)), Lifetime::default())
+            }
+            Action::SetFor { node, key, ttl, ephemeral } => {
+                let lifetime = Lifetime { ttl: *ttl, is_ephemeral: *ephemeral };
+                self.set(*node, std::slice::from_ref(key), &filling(number, 8), lifetime)
             }
             Action::Delete { node, key } => {
                 let (place, key) = (self.up(*node)?, Key::new(key).ok()?);
@@ -86,10 +90,10 @@ impl Stage<'_> {
         Some(place).filter(|_| is_down && !self.strangers.contains_key(&place))
     }
 
-    fn set(&mut self, node: usize, keys: &[String], text: &str) -> Option<()> {
+    fn set(&mut self, node: usize, keys: &[String], text: &str, lifetime: Lifetime) -> Option<()> {
         let pair = |key: &String| Some((Key::new(key).ok()?, Value::from(text)));
         let pairs = keys.iter().map(pair).collect::<Option<_>>()?;
-        self.sim.try_set(self.up(node)?, pairs).ok().map(drop)
+        self.sim.try_set_for(self.up(node)?, pairs, lifetime).ok().map(drop)
     }
 
     fn crash(&mut self, node: usize, stays: bool) -> Option<()> {

@@ -32,6 +32,15 @@ pub enum Action {
     Set { node: usize, key: String, value: Option<String>, bytes: Option<usize> },
     /// A node sets several keys in one version.
     SetMany { node: usize, keys: Vec<String>, bytes: Option<usize> },
+    /// A node sets a key, until its time to live is over, or its own.
+    SetFor {
+        node: usize,
+        key: String,
+        #[serde(default, with = "lasting", skip_serializing_if = "Option::is_none")]
+        ttl: Option<Duration>,
+        #[serde(default)]
+        ephemeral: bool,
+    },
     /// A node deletes a key.
     Delete { node: usize, key: String },
     /// A node says good-bye.
@@ -123,7 +132,7 @@ impl Streams {
 
 impl Action {
     /// All that [`name`](Self::name) can be.
-    pub const NAMES: [&'static str; 34] = [
+    pub const NAMES: [&'static str; 35] = [
         "broken disks",
         "bursts of losses",
         "clock jumps ahead",
@@ -150,6 +159,7 @@ impl Action {
         "reused addresses",
         "ring partitions",
         "sets",
+        "sets for a time",
         "sets of several keys",
         "slow nodes",
         "slow streams",
@@ -166,6 +176,7 @@ impl Action {
         match self {
             Self::Set { .. } => "sets",
             Self::SetMany { .. } => "sets of several keys",
+            Self::SetFor { .. } => "sets for a time",
             Self::Delete { .. } => "deletes",
             Self::Leave { .. } => "leaves",
             Self::Crash { .. } => "crashes",
@@ -226,7 +237,8 @@ impl Action {
                 let side = |(one, side): (usize, &Vec<usize>)| cut(Links::between(places(side), others(one)));
                 sides.iter().enumerate().map(side).collect()
             }
-            Self::Set { .. } | Self::SetMany { .. } | Self::Delete { .. } | Self::Leave { .. } => Vec::new(),
+            Self::Set { .. } | Self::SetMany { .. } | Self::SetFor { .. } => Vec::new(),
+            Self::Delete { .. } | Self::Leave { .. } => Vec::new(),
             Self::Crash { .. } | Self::Restart { .. } | Self::MassRestart { .. } | Self::Pause { .. } => {
                 Vec::new()
             }
@@ -276,6 +288,7 @@ impl Action {
     pub(super) fn nodes(&self) -> Vec<usize> {
         match self {
             Self::Set { node, .. } | Self::SetMany { node, .. } | Self::Delete { node, .. } => vec![*node],
+            Self::SetFor { node, .. } => vec![*node],
             Self::Leave { node } | Self::Crash { node, .. } | Self::Restart { node, .. } => vec![*node],
             Self::Pause { node, .. } | Self::Slow { node, .. } | Self::Clock { node, .. } => vec![*node],
             Self::BreakDisk { node } | Self::Namesake { node } | Self::Stranger { node } => vec![*node],
@@ -290,7 +303,7 @@ impl Action {
 
     /// Whether it writes.
     pub(crate) fn is_write(&self) -> bool {
-        matches!(self, Self::Set { .. } | Self::SetMany { .. } | Self::Delete { .. })
+        matches!(self, Self::Set { .. } | Self::SetMany { .. } | Self::SetFor { .. } | Self::Delete { .. })
     }
 
     /// Whether nobody who runs may be convicted for it, if what is held back is so for `short` at most.

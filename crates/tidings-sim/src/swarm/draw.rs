@@ -23,6 +23,10 @@ pub fn draw(seed: u64) -> Scenario {
     if draw.one_in(3) {
         draw.load();
     }
+    let mut draw = Draw { rng: &mut rng, scenario: &mut scenario };
+    if draw.one_in(3) {
+        draw.ends();
+    }
     spare_what_cannot_be_told_apart(&mut scenario);
     scenario.steps.sort_by_key(|step| step.at);
     scenario
@@ -73,6 +77,7 @@ fn cluster(rng: &mut Rng, seed: u64) -> Scenario {
         datagram: pick(rng, &[1_200, 1_200, 1_200, 512, 1_400]),
         max_bytes: pick(rng, &[64 << 10, 256 << 10]),
         max_nodes: defaults::max_nodes(),
+        grace: defaults::grace(),
         disk: rng.chance(1, 2),
         drift: Vec::new(),
         latency: (Duration::from_millis(1), latest.max(Duration::from_millis(2))),
@@ -165,6 +170,24 @@ impl<'a> Draw<'a> {
                 _ => Action::Delete { node, key },
             };
             self.sometime(action);
+        }
+    }
+
+    /// Keys that end by themselves, and tombstones that are collected: all of it long before the end of the calm.
+    fn ends(&mut self) {
+        if self.one_in(2) {
+            self.scenario.grace = self.intervals(1, 10);
+        }
+        for _ in 0..self.number(1, 20) {
+            let (node, key) = (self.node(), format!("k{}", self.rng.below(6)));
+            let ephemeral = self.one_in(3);
+            let ttl = Some(self.intervals(0, 10).max(Duration::from_millis(1)))
+                .filter(|_| !ephemeral || self.one_in(2));
+            self.sometime(Action::SetFor { node, key, ttl, ephemeral });
+            if self.one_in(2) {
+                let (node, key) = (self.node(), format!("k{}", self.rng.below(6)));
+                self.sometime(Action::Delete { node, key });
+            }
         }
     }
 

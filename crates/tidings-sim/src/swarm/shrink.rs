@@ -76,6 +76,7 @@ impl Smallest<'_> {
         self.try_to(|scenario| scenario.fanout = 1);
         self.try_to(|scenario| scenario.datagram = 1_200);
         self.try_to(|scenario| scenario.disk = false);
+        self.try_to(|scenario| scenario.grace = crate::scenario::defaults::grace());
         self.try_to(|scenario| scenario.latency = (Duration::from_millis(1), Duration::from_millis(10)));
     }
 

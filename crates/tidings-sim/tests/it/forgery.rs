@@ -50,7 +50,7 @@ impl Liar<'_> {
     ) -> Delta {
         let name = self.sim.name(subject).clone();
         let who = Introduction { name, address: subject.address(), heartbeat, age: Duration::ZERO };
-        let entry = Entry { value: Some(Value::from("forged")), version: max };
+        let entry = Entry::new(Some(Value::from("forged")), max);
         let entries = if max == Version(0) { vec![] } else { vec![(Key::new(key).unwrap(), entry)] };
         let (owner, introduction, span) = (self.sim.name(subject).id(), Some(who), Span::After(Version(0)));
         Delta { owner, generation, introduction, span, through: max, gc: Version(0), max, entries }

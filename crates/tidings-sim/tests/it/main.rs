@@ -1,6 +1,7 @@
 //! What the protocol does, shown in virtual time. A test named `rNN_` is a failure that some gossip system had.
 
 mod basics;
+mod deletes;
 mod forgery;
 mod islands;
 mod large;
@@ -14,6 +15,7 @@ mod neighbours;
 #[cfg(feature = "planted")]
 mod planted;
 mod proof;
+mod requests;
 mod rumors;
 mod seeds;
 mod spread;

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use tidings_core::{
-    Applied, Delta, Entry, Generation, Heartbeat, Introduction, Key, Limits, NodeId, NodeName, Replica, Span,
-    Value, Version,
+    Applied, Delta, Entry, Generation, Heartbeat, Introduction, Key, Limits, Moment, NodeId, NodeName,
+    Replica, Span, Value, Version,
 };
 use tidings_sim::model::{Bounds, Explored, Promise, Raises, explore};
 
@@ -13,8 +13,15 @@ static ONE_LIFE: LazyLock<Explored> = LazyLock::new(|| explore(Bounds { versions
 
 /// The same with a `gc_version` that stays behind; see [`a_low_gc_version_can_hide_a_key_for_a_while`].
 static LOW_RAISES: LazyLock<Explored> = LazyLock::new(|| explore(Bounds { may_hide: true, ..LOW }));
-const LOW: Bounds =
-    Bounds { others: 2, versions: 5, lives: 1, delayed: 0, raises: Raises::ToAny, may_hide: false };
+const LOW: Bounds = Bounds {
+    others: 2,
+    versions: 5,
+    lives: 1,
+    delayed: 0,
+    raises: Raises::ToAny,
+    expiry: false,
+    may_hide: false,
+};
 
 /// Several lives, with all that was there or with nothing.
 static LIVES: LazyLock<Explored> =
@@ -27,6 +34,12 @@ static LATE: LazyLock<Explored> =
     LazyLock::new(|| explore(Bounds { versions: 3, lives: 2, delayed: 1, ..Bounds::default() }));
 static LATER: LazyLock<Explored> =
     LazyLock::new(|| explore(Bounds { versions: 2, lives: 2, delayed: 2, ..Bounds::default() }));
+
+/// Values that expire, at each node by itself.
+static EXPIRY: LazyLock<Explored> =
+    LazyLock::new(|| explore(Bounds { versions: 3, expiry: true, ..Bounds::default() }));
+static EXPIRY_LATE: LazyLock<Explored> =
+    LazyLock::new(|| explore(Bounds { versions: 2, delayed: 1, expiry: true, ..Bounds::default() }));
 
 /// A fourth node.
 static FOUR: LazyLock<Explored> =
@@ -66,6 +79,16 @@ fn r23_whoever_was_away_for_longer_than_tombstones_live_catches_up() {
     }
 }
 
+/// E2: what has expired is a tombstone here and a value there, of the same version, and that harms nothing.
+#[test]
+fn values_that_expire_anywhere_at_any_time_break_no_promise() {
+    for found in [&EXPIRY, &EXPIRY_LATE] {
+        keeps_all_promises(found);
+        let tally = &found.tally;
+        assert!(tally.expiries > 1_000 && tally.raises > 100 && tally.resets > 100, "{found:?}");
+    }
+}
+
 #[test]
 fn r24_nobody_but_the_owner_makes_tombstones() {
     // A tombstone that the owner did not write is an invention: each state was searched for them.
@@ -93,14 +116,14 @@ fn r26_no_pair_of_gc_and_max_panics() {
                 let before = replica(generation, max, gc);
                 let delta = delta(other, after, through, other_gc);
                 let mut then = before.clone();
-                let outcome = then.apply(&delta, LIMITS);
+                let outcome = then.apply(&delta, Moment::default(), LIMITS);
                 let stand = |replica: &Replica| (replica.generation(), replica.max_version());
                 assert!(stand(&then) >= stand(&before), "{before:?} {delta:?}");
                 assert!(matches!(outcome, Applied::Taken(_)) || then == before, "{before:?} {delta:?}");
                 taken += u64::from(matches!(outcome, Applied::Taken(_)));
                 for line in [None, Some(stand(&before)), Some((Generation(other), Version(through)))] {
                     for room in (0..80).step_by(7) {
-                        let _ = then.cut(NodeId(7), &who(), line, room);
+                        let _ = then.cut(NodeId(7), &who(), line, Moment::default(), room);
                     }
                 }
             }
@@ -128,6 +151,8 @@ fn wider_searches_keep_all_promises() {
     keeps_all_promises(&explore(Bounds { versions: 3, lives: 2, delayed: 2, ..bounds }));
     keeps_all_promises(&explore(Bounds { others: 3, versions: 5, ..bounds }));
     keeps_all_promises(&explore(Bounds { versions: 6, ..bounds }));
+    keeps_all_promises(&explore(Bounds { versions: 4, expiry: true, ..bounds }));
+    keeps_all_promises(&explore(Bounds { versions: 3, delayed: 1, expiry: true, ..bounds }));
 }
 
 #[test]
@@ -165,7 +190,7 @@ fn who() -> Introduction {
 
 /// A value at the newest version, and a tombstone at the one before.
 fn entries(max: u64) -> Vec<(Key, Entry)> {
-    let entry = |key: &str, value, version| (Key::new(key).unwrap(), Entry { value, version });
+    let entry = |key: &str, value, version| (Key::new(key).unwrap(), Entry::new(value, version));
     let value = (max > 0).then(|| entry("a", Some(Value::from("v")), Version(max)));
     let tombstone = (max > 1).then(|| entry("b", None, Version(max - 1)));
     tombstone.into_iter().chain(value).collect()

@@ -56,14 +56,18 @@ each_is_found! {
     s2_growth: Backwards is S2;
     s3_one_meaning: VersionReused is S3;
     s4_no_deleted_key_returns: DeleteUntold is S4;
+    s4_no_life_goes_on_after_its_end: Undying is S4;
+    s4_no_life_goes_on_after_its_owner_departed: Outlived is S4;
     s5_no_departed_node_returns: Returned is S5;
     s6_self_authority: Overwritten is S6;
     s6_a_heart_beats_once_in_a_round: HeartRaces is S6;
     s6_no_heart_beats_back: HeartFalls is S6;
     s6_a_life_begins_for_a_claim: Unclaimed is S6;
     s7_the_promise_of_a_replica: GapSkipped is S7;
+    s7_no_life_ends_too_soon: Curtailed is S7;
     s8_clusters_keep_apart: AnyCluster is S8;
     s9_a_durable_generation: GenerationReused is S9;
+    s9_what_is_ephemeral_is_not_saved: EphemeralSaved is S9;
     s10_totality: Fatal is S10;
     s11_true_events: ChangeUntold is S11;
     s11_true_standings: ConvictionUntold is S11;

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use tidings_core::wire::{self, Reader, Writer};
-use tidings_core::{Generation, NodeName, Saved, Version};
+use tidings_core::{Generation, Moment, NodeName, Saved, Version, WallClock};
 
 const MAGIC: &[u8; 8] = b"tidings\x01";
 
@@ -33,6 +33,10 @@ pub(crate) fn write_state(name: &NodeName, saved: &Saved) -> Vec<u8> {
     for (key, entry) in &saved.entries {
         wire::write_entry(&mut out, Version(0), key, entry);
     }
+    // From when on lives have what they have left, if something has one that ends.
+    if saved.entries.iter().any(|(_, entry)| entry.expires != Moment::NEVER) {
+        out.varint(saved.wall.0);
+    }
     out.into_bytes()
 }
 
@@ -46,9 +50,11 @@ pub(crate) fn read_state(bytes: &[u8]) -> Option<(NodeName, Saved)> {
         return None;
     }
     let count = bytes.count(4).ok()?;
-    let entries =
-        (0..count).map(|_| wire::read_entry(&mut bytes, Version(0), max)).collect::<Result<_, _>>().ok()?;
-    let saved = Saved { generation, accepted, max, gc, entries };
+    let entries = (0..count).map(|_| wire::read_entry(&mut bytes, Version(0), max));
+    let entries: Vec<_> = entries.collect::<Result<_, _>>().ok()?;
+    let ends = entries.iter().any(|(_, entry)| entry.expires != Moment::NEVER);
+    let wall = if ends { WallClock(bytes.varint().ok()?) } else { WallClock::default() };
+    let saved = Saved { generation, accepted, max, gc, entries, wall };
     bytes.is_empty().then_some((name, saved))
 }
 
@@ -80,8 +86,7 @@ pub(super) mod tests {
     }
 
     pub(crate) fn saved() -> Saved {
-        let entry =
-            |version, value: Option<&str>| Entry { value: value.map(Value::from), version: Version(version) };
+        let entry = |version, value: Option<&str>| Entry::new(value.map(Value::from), Version(version));
         let key = |key| Key::new(key).unwrap();
         Saved {
             generation: Generation(1_800_000_000_000),
@@ -89,7 +94,16 @@ pub(super) mod tests {
             max: Version(9),
             gc: Version(2),
             entries: vec![(key("a"), entry(3, Some("one"))), (key("b"), entry(9, None))],
+            wall: WallClock::default(),
         }
+    }
+
+    /// The same with a value that has three seconds to live.
+    fn with_a_life() -> Saved {
+        let (mut saved, wall) = (saved(), WallClock(1_800_000_000_001));
+        saved.entries[0].1.expires = Moment::from_micros(3_000_000);
+        saved.wall = wall;
+        saved
     }
 
     /// A later release finds what this one left: a change of these bytes makes nodes forget their state.
@@ -106,6 +120,21 @@ pub(super) mod tests {
         .concat();
         assert_eq!(sealed(&write_state(&name(), &saved())), golden);
         assert_eq!(opened(&golden).and_then(read_state), Some((name(), saved())));
+    }
+
+    /// Where something has a time to live, what it has left is there, and when that was saved.
+    #[test]
+    fn r43_golden_lives_are_written_and_read_byte_for_byte() {
+        let golden = [
+            &b"\x05api-1"[..],
+            b"\x80\xa0\xf1\xc2\xb1\x34\x80\xd0\x95\xff\xbc\x31\x09\x02\x02",
+            b"\x02\x03\xb8\x17\x01a\x03one",
+            b"\x01\x09\x01b",
+            b"\x81\xa0\xf1\xc2\xb1\x34",
+        ]
+        .concat();
+        assert_eq!(write_state(&name(), &with_a_life()), golden);
+        assert_eq!(read_state(&golden), Some((name(), with_a_life())));
     }
 
     /// Cut at every byte, and with every bit flipped, a file is never believed.
@@ -125,10 +154,12 @@ pub(super) mod tests {
     /// A state file whose checksum fits can still be nonsense: no bytes make reading panic.
     #[test]
     fn a_state_that_does_not_parse_is_none() {
-        let body = write_state(&name(), &saved());
-        for len in 0..body.len() {
-            assert_eq!(read_state(&body[..len]), None);
+        for saved in [saved(), with_a_life()] {
+            let body = write_state(&name(), &saved);
+            for len in 0..body.len() {
+                assert_eq!(read_state(&body[..len]), None);
+            }
+            assert!(read_state(&[body, vec![0]].concat()).is_none());
         }
-        assert!(read_state(&[body, vec![0]].concat()).is_none());
     }
 }

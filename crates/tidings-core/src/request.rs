@@ -1,0 +1,451 @@
+//! Asking an owner to change what is its own: what is asked, what it says, and how both stand in gossiped state.
+//!
+//! A request is an entry of the requester's own state under `tidings/req/SLOT`; the answer is in an entry of the owner's,
+//! `tidings/ack/REQUESTER`, which is written in the same version as the change itself (PROTOCOL.md, "Asking the owner").
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::entry::{Entry, Key, Lifetime, Value};
+use crate::name::{NodeId, NodeName};
+use crate::owner::WriteError;
+use crate::replica::Replica;
+use crate::time::{Moment, millis};
+use crate::version::{Generation, Version};
+use crate::wire::{Reader, WireError, Writer};
+
+/// How many requests a node may have under way, to all owners together.
+pub(crate) const OUTSTANDING: usize = 64;
+/// How many requesters an owner remembers.
+pub(crate) const REQUESTERS: usize = 1_024;
+/// How many bytes of the reason for a refusal travel.
+const REASON: usize = 256;
+
+/// Which request of a node: they rise as long as the node remembers its requests, and from life to life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct RequestId {
+    /// The highest generation that the node had when it asked.
+    pub epoch: Generation,
+    /// Its place among the requests of the epoch.
+    pub sequence: u64,
+}
+
+/// The write that a key shows, as one who compares has to name it: versions begin anew with some lives.
+pub type Stamp = (Generation, Version);
+
+/// A change that a node asks the owner of a key for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The key.
+    pub key: Key,
+    /// What it is to show; `None` deletes.
+    pub value: Option<Value>,
+    /// For how long it is to be there, from when the owner grants it.
+    pub lifetime: Lifetime,
+    /// The write that it has to show until then, if that matters.
+    pub expected: Option<Stamp>,
+}
+
+/// What the owner made of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It made the change, as this write.
+    Applied(Stamp),
+    /// It did not, for this reason.
+    Refused(String),
+    /// It did not, since the key shows another write than the expected one: this one, or nothing.
+    Conflict(Option<Stamp>),
+}
+
+/// Why there is no outcome. What was asked for may have been done, or may still be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    /// None came in time, and the request was withdrawn.
+    Late,
+    /// The request could not be saved: it was never sent.
+    Unsaved,
+}
+
+/// Somebody asks, and the user of this node decides: see [`Policy::Decided`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Who asks.
+    pub requester: NodeName,
+    /// Which of its requests it is.
+    pub id: RequestId,
+    /// What it asks for.
+    pub request: Request,
+}
+
+/// Which requests of other nodes an owner grants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Policy {
+    /// Those for keys that one of these patterns fits, in which `*` stands for any text. Without patterns, none.
+    Keys(Vec<String>),
+    /// Those that its user grants: [`poll_question`](crate::Gossiper::poll_question) asks.
+    Decided,
+}
+
+/// Why a node does not ask. Nothing was asked then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The owner is not known here.
+    #[error("no other node {owner} is known")]
+    UnknownOwner {
+        /// The owner.
+        owner: NodeName,
+    },
+    /// Too many requests are under way.
+    #[error("this node waits for the answers to {OUTSTANDING} requests: that is the limit")]
+    TooMany,
+    /// The request cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl Request {
+    /// Asks for `key` to show `value`, until it is written again; for `None`, to be deleted.
+    #[must_use]
+    pub fn new(key: Key, value: Option<Value>) -> Self {
+        Self { key, value, lifetime: Lifetime::default(), expected: None }
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.epoch, self.sequence)
+    }
+}
+
+impl RequestId {
+    /// The next one in a life of `generation`.
+    pub(crate) fn next(self, generation: Generation) -> Self {
+        let sequence = if generation > self.epoch { 1 } else { self.sequence.saturating_add(1) };
+        Self { epoch: self.epoch.max(generation), sequence }
+    }
+
+    fn write(self, out: &mut Writer) {
+        out.varint(self.epoch.0);
+        out.varint(self.sequence);
+    }
+
+    fn read(bytes: &mut Reader<'_>) -> Result<Self, WireError> {
+        let id = Self { epoch: Generation(bytes.varint()?), sequence: bytes.varint()? };
+        if id.epoch > Generation(0) && id.sequence > 0 {
+            Ok(id)
+        } else {
+            Err(WireError::Malformed("a request without a number"))
+        }
+    }
+}
+
+impl Policy {
+    /// Whether a request for `key` is granted; `None` where the user decides.
+    pub(crate) fn grants(&self, key: &Key) -> Option<bool> {
+        match self {
+            Self::Keys(patterns) => Some(patterns.iter().any(|pattern| fits(pattern, key.as_str()))),
+            Self::Decided => None,
+        }
+    }
+}
+
+/// Whether `pattern` fits all of `text`: `*` stands for any text.
+fn fits(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(start) else { return false };
+    let mut parts = rest.split('*').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return text.ends_with(part);
+        }
+        // The first place is as good as any: what follows has the most text left.
+        let Some(at) = text.find(part) else { return false };
+        text = &text[at + part.len()..];
+    }
+    true
+}
+
+/// A request as an entry of its requester's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Posted {
+    pub owner: NodeId,
+    pub id: RequestId,
+    pub request: Request,
+}
+
+const DELETE: u8 = 0b01;
+const EXPECTED: u8 = 0b10;
+const EPHEMERAL: u8 = 0b100;
+const TTL: u8 = 0b1000;
+
+impl Posted {
+    /// The key of the entry in `slot`.
+    pub(crate) fn key(slot: u8) -> Key {
+        Key::of_protocol(&format!("{}{slot:02}", Key::REQUEST))
+    }
+
+    /// What the entry shows.
+    pub(crate) fn encode(&self) -> Value {
+        let Request { key, value, lifetime, expected } = &self.request;
+        let mut out = Writer::default();
+        out.word(self.owner.0);
+        self.id.write(&mut out);
+        let flags = [
+            (value.is_none(), DELETE),
+            (expected.is_some(), EXPECTED),
+            (lifetime.is_ephemeral, EPHEMERAL),
+            (lifetime.ttl.is_some(), TTL),
+        ];
+        out.byte(flags.iter().filter(|(is_so, _)| *is_so).fold(0, |flags, (_, flag)| flags | flag));
+        out.counted(key.as_str().as_bytes());
+        value.iter().for_each(|value| out.counted(value.as_bytes()));
+        expected.iter().for_each(|stamp| write_stamp(&mut out, *stamp));
+        lifetime.ttl.iter().for_each(|ttl| out.varint(millis(*ttl)));
+        Value::from(out.into_bytes())
+    }
+
+    /// The request that an entry shows.
+    pub(crate) fn decode(value: &Value) -> Result<Self, WireError> {
+        let bytes = &mut Reader::new(value.as_bytes());
+        let (owner, id) = (NodeId(bytes.word()?), RequestId::read(bytes)?);
+        let flags = bytes.byte()?;
+        if flags & !(DELETE | EXPECTED | EPHEMERAL | TTL) != 0 {
+            return Err(WireError::Malformed("an unknown kind of request"));
+        }
+        let key =
+            Key::new(text(bytes.counted()?)?).map_err(|_| WireError::Malformed("a key out of bounds"))?;
+        let value = if flags & DELETE == 0 { Some(Value::from(bytes.counted()?)) } else { None };
+        let expected = if flags & EXPECTED == 0 { None } else { Some(read_stamp(bytes)?) };
+        let ttl = if flags & TTL == 0 { None } else { Some(Duration::from_millis(bytes.varint()?)) };
+        let lifetime = Lifetime { ttl, is_ephemeral: flags & EPHEMERAL != 0 };
+        whole(bytes, Self { owner, id, request: Request { key, value, lifetime, expected } })
+    }
+
+    /// The requests in `replica`, by their slots, with when they expire, and how many entries in their places are none.
+    pub(crate) fn all_in(replica: &Replica) -> (BTreeMap<u8, (Self, Moment)>, u64) {
+        let (mut posted, mut damaged) = (BTreeMap::new(), 0);
+        for (key, Entry { value, expires, .. }) in replica.entries_under(Key::REQUEST).take(OUTSTANDING) {
+            let slot = key.as_str().strip_prefix(Key::REQUEST).and_then(|slot| slot.parse::<u8>().ok());
+            let Some(value) = value else { continue };
+            match (slot, Self::decode(value)) {
+                (Some(slot), Ok(one)) => drop(posted.insert(slot, (one, *expires))),
+                _ => damaged += 1,
+            }
+        }
+        (posted, damaged)
+    }
+}
+
+/// What an owner remembers of a requester, as an entry of its own state.
+///
+/// Invariant: `outcomes` are of ids up to `through`, 64 at most.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Acknowledged {
+    /// All requests up to this one were answered, or will never be.
+    pub through: RequestId,
+    /// What became of those that the requester still shows.
+    outcomes: BTreeMap<RequestId, Outcome>,
+}
+
+const APPLIED: u8 = 0;
+const REFUSED: u8 = 1;
+const CONFLICT: u8 = 2;
+const NOTHING: u8 = 3;
+
+impl Acknowledged {
+    /// The key of the entry for `requester`.
+    pub(crate) fn key(requester: &NodeName) -> Key {
+        Key::of_protocol(&format!("{}{requester}", Key::ACKNOWLEDGED))
+    }
+
+    /// What `owner` acknowledges to `requester`, if anything.
+    pub(crate) fn find(owner: &Replica, requester: &NodeName) -> Option<Self> {
+        let value = owner.entry(Self::key(requester).as_str())?.value.as_ref()?;
+        Self::decode(value).ok()
+    }
+
+    /// What became of `id`, if that is still told.
+    pub(crate) fn outcome(&self, id: RequestId) -> Option<&Outcome> {
+        self.outcomes.get(&id)
+    }
+
+    /// Adds the outcome of `id`, the lowest of those that are not answered.
+    pub(crate) fn answer(&mut self, id: RequestId, outcome: Outcome) {
+        self.through = self.through.max(id);
+        self.outcomes.insert(id, outcome);
+    }
+
+    /// Keeps the outcomes of those alone that the requester still shows. Returns whether any went.
+    pub(crate) fn keep(&mut self, is_shown: impl Fn(RequestId) -> bool) -> bool {
+        let before = self.outcomes.len();
+        self.outcomes.retain(|id, _| is_shown(*id));
+        self.outcomes.len() < before
+    }
+
+    /// What the entry shows.
+    pub(crate) fn encode(&self) -> Value {
+        let mut out = Writer::default();
+        self.through.write(&mut out);
+        out.varint(self.outcomes.len() as u64);
+        for (id, outcome) in &self.outcomes {
+            id.write(&mut out);
+            match outcome {
+                Outcome::Applied(stamp) => {
+                    out.byte(APPLIED);
+                    write_stamp(&mut out, *stamp);
+                }
+                Outcome::Refused(reason) => {
+                    out.byte(REFUSED);
+                    out.counted(shortened(reason).as_bytes());
+                }
+                Outcome::Conflict(Some(stamp)) => {
+                    out.byte(CONFLICT);
+                    write_stamp(&mut out, *stamp);
+                }
+                Outcome::Conflict(None) => out.byte(NOTHING),
+            }
+        }
+        Value::from(out.into_bytes())
+    }
+
+    /// The entry itself.
+    pub(crate) fn entry(&self, requester: &NodeName) -> (Key, Entry) {
+        (Self::key(requester), Entry::new(Some(self.encode()), Version(0)))
+    }
+
+    fn decode(value: &Value) -> Result<Self, WireError> {
+        let bytes = &mut Reader::new(value.as_bytes());
+        let (through, count) = (RequestId::read(bytes)?, bytes.count(3)?);
+        let mut outcomes = BTreeMap::new();
+        for _ in 0..count {
+            let id = RequestId::read(bytes)?;
+            let outcome = match bytes.byte()? {
+                APPLIED => Outcome::Applied(read_stamp(bytes)?),
+                REFUSED => Outcome::Refused(text(bytes.counted()?)?.to_owned()),
+                CONFLICT => Outcome::Conflict(Some(read_stamp(bytes)?)),
+                NOTHING => Outcome::Conflict(None),
+                _ => return Err(WireError::Malformed("an unknown outcome")),
+            };
+            let is_in_order = id <= through && outcomes.last_key_value().is_none_or(|(last, _)| *last < id);
+            if !is_in_order || outcomes.len() == OUTSTANDING {
+                return Err(WireError::Malformed("outcomes out of order"));
+            }
+            outcomes.insert(id, outcome);
+        }
+        whole(bytes, Self { through, outcomes })
+    }
+}
+
+fn write_stamp(out: &mut Writer, (generation, version): Stamp) {
+    out.varint(generation.0);
+    out.varint(version.0);
+}
+
+fn read_stamp(bytes: &mut Reader<'_>) -> Result<Stamp, WireError> {
+    Ok((Generation(bytes.varint()?), Version(bytes.varint()?)))
+}
+
+/// As much of `reason` as travels.
+fn shortened(reason: &str) -> &str {
+    let end = (0..=REASON.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
+    &reason[..end.unwrap_or(0)]
+}
+
+fn text(bytes: &[u8]) -> Result<&str, WireError> {
+    std::str::from_utf8(bytes).map_err(|_| WireError::Malformed("text that is not UTF-8"))
+}
+
+/// `read`, if all was read.
+fn whole<T>(bytes: &Reader<'_>, read: T) -> Result<T, WireError> {
+    if bytes.is_empty() { Ok(read) } else { Err(WireError::Malformed("an entry with a rest")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(epoch: u64, sequence: u64) -> RequestId {
+        RequestId { epoch: Generation(epoch), sequence }
+    }
+
+    #[test]
+    fn ids_rise_also_where_generations_fall() {
+        let first = RequestId::default().next(Generation(5));
+        assert_eq!(first, id(5, 1));
+        assert_eq!(first.next(Generation(5)), id(5, 2));
+        assert_eq!(first.next(Generation(4)), id(5, 2));
+        assert_eq!(first.next(Generation(6)), id(6, 1));
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, text, does) in [
+            ("*", "", true),
+            ("config/*", "config/a/b", true),
+            ("config/*", "config", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*bc", "abcbc", true),
+            ("a*b", "ab-", false),
+            ("**", "x", true),
+            ("a", "ab", false),
+            ("", "", true),
+        ] {
+            assert_eq!(fits(pattern, text), does, "{pattern} {text}");
+        }
+    }
+
+    /// What is written is read, and nothing shorter, longer or unknown is.
+    #[test]
+    fn a_request_is_read_as_it_was_written_or_not_at_all() {
+        let key = Key::new("config/a").unwrap();
+        let lasting = Lifetime::ttl(Duration::from_millis(1_500));
+        for (value, lifetime, expected) in [
+            (Some(Value::from("x")), Lifetime { is_ephemeral: true, ..lasting }, None),
+            (Some(Value::from("x")), Lifetime::ephemeral(), None),
+            (None, Lifetime::default(), Some((Generation(3), Version(4)))),
+            (None, Lifetime::default(), None),
+        ] {
+            let request = Request { key: key.clone(), value, lifetime, expected };
+            let posted = Posted { owner: NodeId(7), id: id(9, 300), request };
+            let bytes = posted.encode();
+            assert_eq!(Posted::decode(&bytes), Ok(posted));
+            are_strict(bytes.as_bytes(), |value| Posted::decode(value).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_acknowledgement_is_read_as_it_was_written_or_not_at_all() {
+        let mut acknowledged = Acknowledged::default();
+        for (sequence, outcome) in [
+            (1, Outcome::Applied((Generation(8), Version(2)))),
+            (2, Outcome::Refused("no".to_owned())),
+            (3, Outcome::Conflict(Some((Generation(8), Version(1))))),
+            (4, Outcome::Conflict(None)),
+        ] {
+            acknowledged.answer(id(9, sequence), outcome);
+        }
+        let bytes = acknowledged.encode();
+        assert_eq!(Acknowledged::decode(&bytes).as_ref(), Ok(&acknowledged));
+        are_strict(bytes.as_bytes(), |value| Acknowledged::decode(value).is_ok());
+        assert!(acknowledged.keep(|id| id.sequence > 2));
+        assert!(!acknowledged.keep(|id| id.sequence > 2));
+        assert_eq!(acknowledged.outcome(id(9, 2)), None);
+        assert_eq!(acknowledged.through, id(9, 4));
+    }
+
+    fn are_strict(bytes: &[u8], is_read: impl Fn(&Value) -> bool) {
+        for len in 0..bytes.len() {
+            assert!(!is_read(&Value::from(&bytes[..len])), "cut at {len}");
+        }
+        assert!(!is_read(&Value::from([bytes, &[0]].concat())), "a rest");
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let mut acknowledged = Acknowledged::default();
+        acknowledged.answer(id(1, 1), Outcome::Refused("é".repeat(200)));
+        let read = Acknowledged::decode(&acknowledged.encode()).unwrap();
+        assert_eq!(read.outcome(id(1, 1)), Some(&Outcome::Refused("é".repeat(128))));
+    }
+}

@@ -38,6 +38,9 @@ pub(crate) fn page(done: &[(Work, Vec<Row>)], picture: Option<&str>) -> String {
         for row in rows {
             let _ = writeln!(page, "| {} |", cells(row, &mut notes).join(" | "));
         }
+        if !work.losses.is_empty() {
+            let _ = write!(page, "\n{}\n", work.losses);
+        }
         if let Some(picture) = picture.filter(|_| work.name == work::CONVICTIONS.name) {
             let _ = write!(page, "\n{picture}\n\n{}\n", figure::ABOUT);
         }

@@ -26,6 +26,8 @@ pub(crate) struct Work {
     pub(crate) name: &'static str,
     /// What is done, and where peers do less: for the documentation.
     pub(crate) about: &'static str,
+    /// Why ours loses, or does not reach its goal; empty where it does neither.
+    pub(crate) losses: &'static str,
     /// Does it.
     pub(crate) run: fn(&Bench<'_>) -> Vec<Row>,
 }

@@ -21,6 +21,7 @@ pub(crate) const WORK: Work = Work {
             with a node in each second that stands still for 1.5 s and finds all messages waiting then. Patience as in \
             `crash`: with two seconds for all, and with each one's default. What is too seldom to be seen is below \
             one in the hours that were watched, which the parameters tell.",
+    losses: "",
     run,
 };
 

@@ -23,6 +23,7 @@ pub(crate) const WORK: Work = Work {
             it has (its intervals begin at one second then, not five). With that it convicts so many of the living that \
             its first observer is there by chance: see `false-convictions`. What is not seen by all within 60 s is told \
             apart. chitchat is looked at each 50 ms.",
+    losses: "",
     run,
 };
 

@@ -18,6 +18,7 @@ pub(crate) const WORK: Work = Work {
             chitchat does so with three, which cannot be changed, and that is why it is dearer by more than its exchange \
             is. foca only probes one node and says who is there: no state is compared, so its figures are not to be \
             compared either.",
+    losses: "foca sends and takes less: it says that nodes live, and compares no state.",
     run,
 };
 

@@ -17,6 +17,7 @@ pub(crate) const WORK: Work = Work {
     about: "Instructions that an idle exchange takes, as in `idle-exchange`: this program is run under valgrind with few \
             exchanges and with more, and the difference is divided. Unlike times, that is the same on a busy machine. \
             Where there is no valgrind there is no figure.",
+    losses: "",
     run,
 };
 

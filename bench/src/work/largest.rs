@@ -20,6 +20,7 @@ pub(crate) const WORK: Work = Work {
             is tried. chitchat's digest has a line for each node and must fit a datagram of 65,507 bytes; with one node \
             more, nothing goes out, and a node that is asked fails. foca's packets do not grow; it is asked to gossip with \
             as many members, which is less than comparing their state.",
+    losses: "",
     run,
 };
 

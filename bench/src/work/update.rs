@@ -23,6 +23,7 @@ pub(crate) const WORK: Work = Work {
             that got lost on the way, which is less than the others do. chitchat's clock has steps of a millisecond, \
             so that its latency is a little longer; a thousand of its nodes are only run with \
             `--slow`, as they take a processor for minutes.",
+    losses: "",
     run,
 };
 

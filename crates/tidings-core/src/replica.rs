@@ -7,29 +7,25 @@
 //! "Deltas").
 
 mod ends;
-
-use std::collections::{BTreeMap, BTreeSet};
+mod entries;
 
 use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Value};
 use crate::name::NodeId;
+use crate::replica::entries::Entries;
 use crate::time::Moment;
 use crate::version::{Generation, Version};
 use crate::wire::size;
 
 /// One owner's state as one node knows it.
 ///
-/// Invariants: no entry is above `max`; no tombstone is at or below `gc`; `history` has each entry once, `tombstones` each of
-/// those, and `deadlines` each that expires; `bytes` is the length of all keys and values.
+/// Invariants: no entry is above `max`; no tombstone is at or below `gc`; `bytes` is the length of all keys and values.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Replica {
     generation: Generation,
     max: Version,
     gc: Version,
-    entries: BTreeMap<Key, Entry>,
-    history: BTreeSet<(Version, Key)>,
-    tombstones: BTreeSet<(Version, Key)>,
-    deadlines: BTreeSet<(Moment, Key)>,
+    entries: Entries,
     bytes: usize,
 }
 
@@ -120,8 +116,7 @@ impl Replica {
 
     /// All entries whose keys begin with `prefix`, tombstones included.
     pub(crate) fn entries_under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
-        let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
-        self.entries.range::<str, _>(from).take_while(move |(key, _)| key.as_str().starts_with(prefix))
+        self.entries.under(prefix)
     }
 
     /// What is known of `key`.
@@ -216,11 +211,11 @@ impl Replica {
             Span::Reset => (Version(0), true),
         };
         if is_reset {
-            return self.len_of(self.history.iter());
+            return len_of(self.entries.iter());
         }
-        let mut later = self.history.range((Version(after.0.saturating_add(1)), Key::least())..).peekable();
-        let next = later.peek().map(|(version, _)| *version);
-        self.len_of(later.take_while(|(version, _)| Some(*version) == next))
+        let mut later = self.entries.after(after).peekable();
+        let next = later.peek().map(|(_, entry)| entry.version);
+        len_of(later.take_while(|(_, entry)| Some(entry.version) == next))
     }
 
     /// About how many bytes are left to tell one who is at `theirs`; the count ends a little above `enough`.
@@ -233,31 +228,23 @@ impl Replica {
             Span::Reset => Version(0),
         };
         let mut sum = if after == Version(0) { DELTA + INTRODUCTION } else { DELTA };
-        for (_, key) in self.history.range((Version(after.0.saturating_add(1)), Key::least())..) {
+        for (key, entry) in self.entries.after(after) {
             if sum > enough {
                 break;
             }
-            let entry = self.entries.get(key).expect("history names entries");
             sum += size::entry(Version(0), key, entry);
         }
         sum
     }
 
-    fn len_of<'a>(&self, places: impl Iterator<Item = &'a (Version, Key)>) -> usize {
-        let entry = |key| self.entries.get(key).expect("history names entries");
-        places.map(|(_, key)| size::entry(Version(0), key, entry(key))).sum()
-    }
-
     /// Puts entries above `after` into `delta`, version by version, while they fit in `room`.
     fn fill(&self, delta: &mut Delta, after: Version, now: Moment, mut room: usize) {
         let mut before = after;
-        let mut versions =
-            self.history.range((Version(after.0.saturating_add(1)), Key::least())..).peekable();
-        while let Some(version) = versions.peek().map(|(version, _)| *version) {
+        let mut entries = self.entries.after(after).peekable();
+        while let Some(version) = entries.peek().map(|(_, entry)| entry.version) {
             let start = delta.entries.len();
             let mut cost = 0;
-            while let Some((_, key)) = versions.next_if(|(v, _)| *v == version) {
-                let entry = self.entries.get(key).expect("history names entries");
+            while let Some((key, entry)) = entries.next_if(|(_, entry)| entry.version == version) {
                 if flaw!(DeleteUntold) && entry.value.is_none() {
                     continue;
                 }
@@ -341,18 +328,19 @@ impl Replica {
             return Applied::TooLarge;
         }
         let mut changes = Vec::new();
-        for (key, old) in &self.entries {
-            let stays = fresh.entries.get(key).is_some_and(|new| new.value.is_some());
+        for (key, old) in self.entries.iter() {
+            let stays = fresh.entries.get(key.as_str()).is_some_and(|new| new.value.is_some());
             if old.value.is_some() && !stays {
-                let version = fresh.entries.get(key).map_or(fresh.max, |tombstone| tombstone.version);
+                let version =
+                    fresh.entries.get(key.as_str()).map_or(fresh.max, |tombstone| tombstone.version);
                 changes.push((key.clone(), None, version));
                 if flaw!(Forged) {
                     fresh.put(key.clone(), Entry::new(None, version));
                 }
             }
         }
-        for (key, entry) in delta.entries.iter().filter_map(|(key, _)| fresh.entries.get_key_value(key)) {
-            let shown = self.entries.get(key).and_then(|old| old.value.as_ref());
+        for (key, entry) in fresh.entries.after(Version(0)) {
+            let shown = self.entries.get(key.as_str()).and_then(|old| old.value.as_ref());
             if entry.value.is_some() && entry.value.as_ref() != shown {
                 changes.push((key.clone(), entry.value.clone(), entry.version));
             }
@@ -386,7 +374,7 @@ impl Replica {
     /// How many keys and bytes there would be with `news` in their places.
     pub(crate) fn size_with<'a>(&self, news: impl Iterator<Item = (&'a Key, Option<&'a Value>)>) -> Limits {
         let size = Limits { keys: self.entries.len(), bytes: self.bytes };
-        size.with(news, |key| self.entries.get(key))
+        size.with(news, |key| self.entries.get(key.as_str()))
     }
 
     /// The same, once all tombstones are collected that there are.
@@ -394,15 +382,15 @@ impl Replica {
         &self,
         news: impl Iterator<Item = (&'a Key, Option<&'a Value>)>,
     ) -> Limits {
-        let collected: usize = self.tombstones.iter().map(|(_, key)| weight(key, None)).sum();
-        let keys = self.entries.len() - self.tombstones.len();
+        let collected: usize = self.entries.tombstones().map(|(key, _)| weight(key, None)).sum();
+        let keys = self.entries.len() - self.entries.tombstone_count();
         let size = Limits { keys, bytes: self.bytes - collected };
-        size.with(news, |key| self.entries.get(key).filter(|entry| entry.value.is_some()))
+        size.with(news, |key| self.entries.get(key.as_str()).filter(|entry| entry.value.is_some()))
     }
 
     /// Whether `key` has a value.
     pub(crate) fn shows(&self, key: &Key) -> bool {
-        self.entries.get(key).is_some_and(|entry| entry.value.is_some())
+        self.entries.get(key.as_str()).is_some_and(|entry| entry.value.is_some())
     }
 }
 
@@ -427,6 +415,10 @@ impl Limits {
     pub(crate) fn is_within(self, most: Self) -> bool {
         self.keys <= most.keys && self.bytes <= most.bytes
     }
+}
+
+fn len_of<'a>(entries: impl Iterator<Item = (&'a Key, &'a Entry)>) -> usize {
+    entries.map(|(key, entry)| size::entry(Version(0), key, entry)).sum()
 }
 
 /// What a key and its value count towards their owner's bytes.

@@ -8,20 +8,21 @@ use crate::version::{Generation, Version};
 impl Replica {
     /// How many tombstones there are.
     pub(crate) fn tombstones(&self) -> usize {
-        self.tombstones.len()
+        self.entries.tombstone_count()
     }
 
     /// When the first of the values expires; [`Moment::NEVER`] if none does.
     pub(crate) fn next_expiry(&self) -> Moment {
-        self.deadlines.first().map_or(Moment::NEVER, |(at, _)| *at)
+        self.entries.first_expiry().0
     }
 
     /// Turns all that has expired by `now` into tombstones of the versions that it has. Returns what is gone.
     pub fn expire(&mut self, now: Moment) -> Vec<(Key, Option<Value>, Version)> {
         let mut gone = Vec::new();
-        while self.deadlines.first().is_some_and(|(at, _)| *at <= now) {
-            let (_, key) = self.deadlines.first().cloned().expect("it was just seen");
-            gone.push(self.bury(key));
+        while let (at, Some(key)) = self.entries.first_expiry()
+            && at <= now
+        {
+            gone.push(self.bury(key.clone()));
         }
         self.drop_tombstones();
         gone
@@ -29,7 +30,7 @@ impl Replica {
 
     /// Whether something ends with its owner's life.
     pub(crate) fn has_ephemeral(&self) -> bool {
-        self.entries.values().any(|entry| entry.is_ephemeral)
+        self.entries.iter().any(|(_, entry)| entry.is_ephemeral)
     }
 
     /// Turns all that ends with its owner's life into tombstones of the versions that it has, where that life is over.
@@ -52,7 +53,7 @@ impl Replica {
 
     /// `entry` of that life as it is to be held: where the same write of `key` is known already, with the earlier end.
     pub(super) fn sooner(&self, key: &Key, entry: Entry, generation: Generation) -> Entry {
-        let known = self.entries.get(key).filter(|known| {
+        let known = self.entries.get(key.as_str()).filter(|known| {
             (self.generation, known.version) == (generation, entry.version) && entry.value.is_some()
         });
         match known {
@@ -63,47 +64,26 @@ impl Replica {
 
     /// Puts a tombstone of the same version in the place of a value.
     fn bury(&mut self, key: Key) -> Change {
-        let tombstone = self.entries.get(&key).expect("it is shown").buried();
+        let tombstone = self.entries.get(key.as_str()).expect("it is shown").buried();
         let version = tombstone.version;
         self.put(key.clone(), tombstone);
         (key, None, version)
     }
 
     pub(super) fn put(&mut self, key: Key, entry: Entry) {
-        let Entry { version, expires, .. } = entry;
-        let is_tombstone = entry.value.is_none();
-        self.bytes += weight(&key, entry.value.as_ref());
-        if let Some(old) = self.entries.insert(key.clone(), entry) {
-            self.forget(&key, &old);
-        }
-        if is_tombstone {
-            self.tombstones.insert((version, key.clone()));
-        }
-        if expires != Moment::NEVER {
-            self.deadlines.insert((expires, key.clone()));
-        }
-        self.history.insert((version, key));
-    }
-
-    /// What is noted of an entry that is no longer there.
-    fn forget(&mut self, key: &Key, old: &Entry) {
-        self.bytes -= weight(key, old.value.as_ref());
-        self.history.remove(&(old.version, key.clone()));
-        if old.value.is_none() {
-            self.tombstones.remove(&(old.version, key.clone()));
-        }
-        if old.expires != Moment::NEVER {
-            self.deadlines.remove(&(old.expires, key.clone()));
-        }
+        let (len, added) = (key.as_str().len(), weight(&key, entry.value.as_ref()));
+        let old = self.entries.insert(key, entry);
+        self.bytes += added;
+        self.bytes -= old.map_or(0, |old| len + old.value.map_or(0, |value| value.as_bytes().len()));
     }
 
     /// Drops the tombstones that are collected, and looks at no other entry.
     pub(super) fn drop_tombstones(&mut self) {
         let through = if flaw!(DroppedEarly) && self.gc > Version(0) { self.max } else { self.gc };
-        while self.tombstones.first().is_some_and(|(version, _)| *version <= through) {
-            let (_, key) = self.tombstones.pop_first().expect("it was just seen");
-            let tombstone = self.entries.remove(&key).expect("tombstones are entries");
-            self.forget(&key, &tombstone);
+        let collected = self.entries.tombstones().take_while(|(_, entry)| entry.version <= through);
+        for key in collected.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.entries.remove(&key);
+            self.bytes -= weight(&key, None);
         }
     }
 }

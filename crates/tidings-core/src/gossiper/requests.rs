@@ -129,6 +129,11 @@ impl Gossiper {
         self.requests.waiting.values().map(|waiting| waiting.until).min()
     }
 
+    /// How many requests are under way.
+    pub(super) fn waiting_requests(&self) -> usize {
+        self.requests.waiting.len()
+    }
+
     /// How many answers and questions wait to be polled.
     pub(super) fn unpolled_requests(&self) -> usize {
         self.requests.answers.len() + self.requests.questions.len()
@@ -237,7 +242,8 @@ impl Gossiper {
     fn answer_requests(&mut self, now: Time, id: NodeId) {
         let Some((requester, asked)) = self.asked_by(now, id) else { return };
         let mut known = Acknowledged::find(self.own_draft(), &requester).unwrap_or_default();
-        let new = (Bound::Excluded(known.through), Bound::Unbounded);
+        let watermark = if flaw!(WatermarkForgotten) { RequestId::default() } else { known.through };
+        let new = (Bound::Excluded(watermark), Bound::Unbounded);
         for (&request_id, request) in asked.range(new) {
             known.keep(|id| asked.contains_key(&id));
             if !self.answer(now, &requester, (request_id, request), &mut known) {
@@ -343,7 +349,14 @@ impl Gossiper {
         // First, since a collection takes a version.
         self.make_room(now, &told(self.next_stamp()).1);
         let stamp = self.next_stamp();
-        let (after, write) = told(stamp);
+        let told_of = if flaw!(Misreported) { (stamp.0, Version(stamp.1.0 - 1)) } else { stamp };
+        let (after, mut write) = told(told_of);
+        if flaw!(AnsweredApart) && change.is_ok() {
+            let change = write.remove(0);
+            self.put(now, write)?;
+            *known = after;
+            return self.put(now, vec![change]);
+        }
         let version = self.put(now, write)?;
         assert_eq!(version, stamp.1, "an outcome tells the version of its change");
         *known = after;

@@ -64,6 +64,10 @@ mod planted {
         HeartFalls,
         /// S6: a life begins that nobody's claim called for.
         Unclaimed,
+        /// S6: an owner grants all that a node asks again whenever it looks at it.
+        WatermarkForgotten,
+        /// S6: an owner says in one write that it makes a change, and makes it in the next.
+        AnsweredApart,
         /// S7: a delta is taken also if what it builds upon is missing.
         GapSkipped,
         /// S7: a reset is cut like any delta.
@@ -86,6 +90,12 @@ mod planted {
         ChangeUntold,
         /// S11: a conviction is not told.
         ConvictionUntold,
+        /// S11: another life of a node is not told.
+        RestartUntold,
+        /// S11: what a reset tells is told, whether it is shown already or not.
+        ToldAgain,
+        /// S11: the answer to a request tells the version before the one of the change.
+        Misreported,
         /// L1: one owner in four is never passed on by others.
         Withheld,
         /// L1: a sketch is not kept up to date, and no windows come after it.

@@ -310,7 +310,7 @@ impl Gossiper {
     pub fn handle_persist_failed(&mut self, now: Time, mark: PersistMark) {
         self.owner.persist_failed(mark, now.moment + self.config.interval);
         self.look_for_tombstones(now);
-        self.restore_requests();
+        self.drop_unsaved_requests(now.moment);
         self.answer_all_again();
         self.depart_if_ready(now);
     }
@@ -391,11 +391,12 @@ impl Gossiper {
         self.write(now, vec![(key, Entry::write(value, lifetime, now.moment))])
     }
 
-    /// Announces that this node leaves, to some nodes at once and to all others through them: as soon as its last writes
-    /// are on disk. [`has_left`](Self::has_left) says when that is done. After ten seconds, or ten intervals if they are
+    /// Withdraws what this node asked for, and announces that it leaves, to some nodes at once and to all others through
+    /// them: as soon as its last writes are on disk. [`has_left`](Self::has_left) says when that is done. After ten seconds, or ten intervals if they are
     /// longer, the node has left in any case.
     pub fn leave(&mut self, now: Time) {
         if self.farewell.is_none() {
+            self.withdraw_requests(now);
             let patience = (10 * self.config.interval).max(Duration::from_secs(10));
             self.farewell = Some(Farewell { told: 0, enough: usize::MAX, until: now.moment + patience });
             self.depart_if_ready(now);

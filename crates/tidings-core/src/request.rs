@@ -61,7 +61,7 @@ pub enum Outcome {
 /// Why there is no outcome. What was asked for may have been done, or may still be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unanswered {
-    /// None came in time, and the request was withdrawn.
+    /// None came in time, or before this node left, and the request was withdrawn.
     Late,
     /// The request could not be saved: it was never sent.
     Unsaved,
@@ -219,6 +219,8 @@ impl Posted {
         let expected = if flags & EXPECTED == 0 { None } else { Some(read_stamp(bytes)?) };
         let ttl = if flags & TTL == 0 { None } else { Some(Duration::from_millis(bytes.varint()?)) };
         let lifetime = Lifetime { ttl, is_ephemeral: flags & EPHEMERAL != 0 };
+        // An owner that granted another one would tell what nobody reads.
+        lifetime.check().map_err(|_| WireError::Malformed("a life out of bounds"))?;
         whole(bytes, Self { owner, id, request: Request { key, value, lifetime, expected } })
     }
 

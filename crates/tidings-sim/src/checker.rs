@@ -39,6 +39,7 @@ mod copies;
 mod ghost;
 mod lives;
 mod loads;
+mod requests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -123,6 +124,7 @@ struct View {
     slept_at: Option<Moment>,
     rate: loads::Rate,
     claims: claims::Claims,
+    asked: requests::Asked,
     /// The highest generation that it ever told, if it has a disk.
     told: tidings_core::Generation,
     /// Whether what it had on disk was lost since it ran.

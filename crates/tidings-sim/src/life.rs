@@ -110,7 +110,12 @@ impl Simulation {
             }
             node.events.push((now, event));
         }
-        node.answers.extend(std::iter::from_fn(|| core.poll_answer()));
+        while let Some(answer) = core.poll_answer() {
+            if let Some(checker) = &mut self.checker {
+                checker.answered(now, place, core, &answer);
+            }
+            node.answers.push(answer);
+        }
         if let Some(persist) = core.poll_persist() {
             node.saving = Some(persist);
             let what = What::Saved { life: node.life };

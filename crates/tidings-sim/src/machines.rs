@@ -229,10 +229,11 @@ impl Simulation {
         wait: Duration,
     ) -> Result<RequestId, RequestError> {
         let name = self.name(owner).clone();
-        if let Some(checker) = &mut self.checker {
-            checker.asked(name.id(), &request);
+        let asked = self.tell(place, |core, now| core.request(now, &name, request.clone(), wait));
+        if let (Ok(id), Some(checker)) = (&asked, &mut self.checker) {
+            checker.asked(place, name.id(), *id, request);
         }
-        self.tell(place, |core, now| core.request(now, &name, request, wait))
+        asked
     }
 
     /// Lets a node announce that it leaves.

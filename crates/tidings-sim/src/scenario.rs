@@ -31,10 +31,10 @@ mod step;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tidings_core::{Config, Mode, Mongering};
+use tidings_core::{Config, Mode, Mongering, Policy};
 
 pub use run::{Outcome, run, run_with_trace};
-pub use step::{Action, Step, Streams};
+pub use step::{Action, Expected, Step, Streams};
 
 /// What happens to a cluster. Times count from when the first node starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -183,6 +183,7 @@ impl Scenario {
             max_nodes: self.max_nodes,
             grace: self.grace,
             durable: self.disk,
+            requests: Policy::Keys(vec!["k*".to_owned()]),
             // Little enough for nodes to come to the end of it.
             rumor_datagrams: 32,
             ..Config::new("lab")

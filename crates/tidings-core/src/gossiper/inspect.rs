@@ -28,6 +28,8 @@ pub struct Load {
     pub serving: usize,
     /// Messages, events, answers and questions that wait to be polled.
     pub queued: usize,
+    /// Requests to owners that are under way.
+    pub requests: usize,
     /// The owners that are hot, and those that were offered and are waited for.
     pub hot: usize,
     /// See `hot`.
@@ -82,6 +84,7 @@ impl Gossiper {
             fetching: self.streams.fetching.len(),
             serving: self.streams.serving.len(),
             queued: self.transmits.len() + self.events.len() + self.unpolled_requests(),
+            requests: self.waiting_requests(),
             hot: self.rumors.len().0,
             wanted: self.rumors.len().1,
         }

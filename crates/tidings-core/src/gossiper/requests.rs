@@ -118,9 +118,20 @@ impl Gossiper {
         self.conclude(now, late);
     }
 
+    /// Withdraws all requests: this node leaves, and nobody waits for what is answered later.
+    pub(super) fn withdraw_requests(&mut self, now: Time) {
+        let all = self.requests.waiting.keys().map(|&slot| (slot, Err(Unanswered::Late))).collect();
+        self.conclude(now, all);
+    }
+
     /// When the next request is to be withdrawn.
     pub(super) fn requests_due(&self) -> Option<Moment> {
         self.requests.waiting.values().map(|waiting| waiting.until).min()
+    }
+
+    /// How many requests are under way.
+    pub(super) fn waiting_requests(&self) -> usize {
+        self.requests.waiting.len()
     }
 
     /// How many answers and questions wait to be polled.
@@ -144,20 +155,27 @@ impl Gossiper {
         }
     }
 
-    /// Waits for the answers to those requests that stand in this node's state: those of an earlier life, or those that could be
-    /// saved.
+    /// Waits for the answers to those requests of an earlier life that stand in this node's state.
     pub(super) fn restore_requests(&mut self) {
         let (posted, _) = Posted::all_in(self.own_draft());
-        let before = std::mem::take(&mut self.requests.waiting);
         for (slot, (Posted { owner, id, .. }, until)) in posted {
             self.requests.last = self.requests.last.max(id);
             self.requests.waiting.insert(slot, Waiting { owner, id, until });
         }
-        for (slot, Waiting { id, .. }) in &before {
-            if self.requests.waiting.get(slot).is_none_or(|waiting| waiting.id != *id) {
-                self.requests.answers.push_back((*id, Err(Unanswered::Unsaved)));
-            }
-        }
+    }
+
+    /// Writes that were to be saved are lost, requests perhaps among them. (Those whose withdrawal is lost are over all the
+    /// same: they stand until they expire.)
+    pub(super) fn drop_unsaved_requests(&mut self, now: Moment) {
+        let (posted, _) = Posted::all_in(self.own_draft());
+        let Requests { waiting, answers, .. } = &mut self.requests;
+        waiting.retain(|slot, Waiting { id, until, .. }| {
+            let is_posted = posted.get(slot).is_some_and(|(posted, _)| posted.id == *id);
+            // One that has just expired may have been told to others.
+            let is_kept = is_posted || *until <= now;
+            answers.extend((!is_kept).then_some((*id, Err(Unanswered::Unsaved))));
+            is_kept
+        });
     }
 
     // This node is asked.
@@ -182,6 +200,8 @@ impl Gossiper {
 
     /// The user's answer to a [`Question`]: whether the request is granted, or why not.
     pub fn handle_decision(&mut self, now: Time, question: &Question, decision: Result<(), String>) {
+        self.see_time(now);
+        self.expire(now);
         let id = question.requester.id();
         let open = self.requests.decisions.get_mut(&id).filter(|(asked, _)| *asked == question.id);
         if let Some((_, decided)) = open {
@@ -222,7 +242,8 @@ impl Gossiper {
     fn answer_requests(&mut self, now: Time, id: NodeId) {
         let Some((requester, asked)) = self.asked_by(now, id) else { return };
         let mut known = Acknowledged::find(self.own_draft(), &requester).unwrap_or_default();
-        let new = (Bound::Excluded(known.through), Bound::Unbounded);
+        let watermark = if flaw!(WatermarkForgotten) { RequestId::default() } else { known.through };
+        let new = (Bound::Excluded(watermark), Bound::Unbounded);
         for (&request_id, request) in asked.range(new) {
             known.keep(|id| asked.contains_key(&id));
             if !self.answer(now, &requester, (request_id, request), &mut known) {
@@ -273,6 +294,10 @@ impl Gossiper {
             }
             told => told,
         };
+        // Until then the user need not be asked again.
+        if told.is_ok() {
+            self.requests.decisions.remove(&requester.id());
+        }
         told.is_ok()
     }
 
@@ -297,9 +322,7 @@ impl Gossiper {
             let question = Question { requester: requester.clone(), id, request: request.clone() };
             self.requests.questions.push_back(question);
         }
-        let decision = decided.take()?;
-        self.requests.decisions.remove(&requester.id());
-        Some(decision)
+        decided.clone()
     }
 
     /// Writes the outcome of a request, and the change that it asked for if it is granted, in one version: whoever sees the one
@@ -325,8 +348,17 @@ impl Gossiper {
         };
         // First, since a collection takes a version.
         self.make_room(now, &told(self.next_stamp()).1);
-        let (after, write) = told(self.next_stamp());
+        let stamp = self.next_stamp();
+        let told_of = if flaw!(Misreported) { (stamp.0, Version(stamp.1.0 - 1)) } else { stamp };
+        let (after, mut write) = told(told_of);
+        if flaw!(AnsweredApart) && change.is_ok() {
+            let change = write.remove(0);
+            self.put(now, write)?;
+            *known = after;
+            return self.put(now, vec![change]);
+        }
         let version = self.put(now, write)?;
+        assert_eq!(version, stamp.1, "an outcome tells the version of its change");
         *known = after;
         Ok(version)
     }

@@ -4,4 +4,5 @@ mod deltas;
 mod ends;
 mod exchange;
 mod golden;
+mod requests;
 mod wire;

@@ -241,7 +241,8 @@ impl Simulation {
             let node = &self.nodes[place.0];
             let Some(core) = &node.core else { continue };
             let load = core.load(node.moment(self.now));
-            let soft = load.accused + load.acquitted + load.recent + load.fetching + load.serving;
+            let soft = load.accused + load.acquitted + load.recent + load.requests;
+            let soft = soft + load.fetching + load.serving;
             let most = Most::of(&node.config).in_calm(SETTLING);
             if soft > 0 {
                 self.break_promise(Promise::L5, place, format_args!("keeps {load:?} after the calm"));

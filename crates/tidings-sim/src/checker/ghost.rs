@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tidings_core::{
-    Entry, Generation, Gossiper, Head, Heartbeat, Key, Lifetime, Moment, NodeId, NodeName, Replica, Request,
-    Value, Version,
+    Entry, Generation, Gossiper, Head, Heartbeat, Key, Lifetime, Moment, NodeId, NodeName, Replica, Value,
+    Version,
 };
 
 use super::claims::Claims;
+use super::requests::{ANSWERS, Wanted};
 use super::{Checker, Promise, View, Write};
 use crate::node::{Place, SimNode};
 
@@ -20,20 +21,13 @@ pub(super) struct Ghost {
     pub lives: BTreeMap<Generation, Life>,
     /// All that was ever written, or tried to be, in any life: what a disk may hold.
     ever: BTreeSet<(Version, Key, Option<Value>)>,
-    /// The changes that others asked it for: how often, and how often it made them since it last lost what it knew of that.
-    asked: BTreeMap<(Key, Option<Value>), Asked>,
+    /// The changes that others asked it for.
+    pub asked: BTreeMap<(Key, Option<Value>), Wanted>,
     /// The machines that run under this name.
     pub running: BTreeSet<Place>,
     /// When it began to run last, and when it was down, paused or slow last.
     pub up_since: Moment,
     pub away_at: Option<Moment>,
-}
-
-/// A change that others asked for.
-#[derive(Debug, Clone, Copy, Default)]
-struct Asked {
-    times: u32,
-    made: u32,
 }
 
 /// One life of an owner.
@@ -182,7 +176,7 @@ impl Ghost {
             |(key, entry): &(&Key, &Entry)| !life.written.contains_key(&(entry.version, (*key).clone()));
         let untold: Vec<_> = replica.entries().filter(is_new).filter(is_untold).collect();
         for (key, Entry { value, version, expires, is_ephemeral }) in untold {
-            if self.explain(*version, key, value.as_ref()) {
+            if self.explain(replica, *version, key, value.as_ref()) {
                 life.put(*version, key.clone(), value.clone());
                 let ttl = (*expires != Moment::NEVER).then(|| expires.since(shown));
                 life.limit(now, *version, key, Lifetime { ttl, is_ephemeral: *is_ephemeral });
@@ -196,35 +190,22 @@ impl Ghost {
         self.lives.insert(generation, life);
     }
 
-    /// The owner holds a write of which nobody was told: it has to be one that others asked for, no more often than they did,
-    /// or the protocol's own. Returns whether it is.
-    fn explain(&mut self, version: Version, key: &Key, value: Option<&Value>) -> bool {
-        let (write, key) = ((version, key.clone(), value.cloned()), key.as_str());
+    /// The owner holds in `replica` a write of which nobody was told: it has to be one that others asked for, or the protocol's
+    /// own. Returns whether it is.
+    fn explain(&mut self, replica: &Replica, version: Version, key: &Key, value: Option<&Value>) -> bool {
+        let write = (version, key.clone(), value.cloned());
         if self.ever.contains(&write) {
             return true;
         }
-        if !PROTOCOL.iter().any(|prefix| key.starts_with(prefix)) {
-            let Some(asked) = self.asked.get_mut(&(write.1.clone(), write.2.clone())) else { return false };
-            asked.made += 1;
-            if asked.made > asked.times {
-                return false;
-            }
-        }
-        self.ever.insert(write)
+        let is_known = PROTOCOL.iter().any(|prefix| key.as_str().starts_with(prefix));
+        (is_known || self.may_grant(replica, version, key, value)) && self.ever.insert(write)
     }
 }
 
 /// What an owner writes of its own accord: what it asks others for, and what it answers.
-const PROTOCOL: [&str; 2] = ["tidings/req/", "tidings/ack/"];
+const PROTOCOL: [&str; 2] = ["tidings/req/", ANSWERS];
 
 impl Checker {
-    /// Somebody asks `owner` for a change.
-    pub(crate) fn asked(&mut self, owner: NodeId, request: &Request) {
-        if let Some(ghost) = self.ghosts.get_mut(&owner) {
-            ghost.asked.entry((request.key.clone(), request.value.clone())).or_default().times += 1;
-        }
-    }
-
     /// A node began to run.
     pub(crate) fn booted(&mut self, now: Moment, place: Place, node: &SimNode) {
         let Some(core) = &node.core else { return };
@@ -246,11 +227,12 @@ impl Checker {
         let new = || Ghost::new(core.name().clone(), node.config.cluster.clone(), now);
         let ghost = self.ghosts.entry(id).or_insert_with(new);
         if !is_kept {
-            ghost.asked.values_mut().for_each(|asked| asked.made = 0);
+            ghost.asked.values_mut().for_each(Wanted::begin_anew);
         }
         let acknowledged = before.and_then(|head| ghost.lives.get(&head.generation)?.acknowledged());
-        let unknown =
-            replica.entries().find(|(key, entry)| !ghost.explain(entry.version, key, entry.value.as_ref()));
+        let unknown = replica
+            .entries()
+            .find(|(key, entry)| !ghost.explain(replica, entry.version, key, entry.value.as_ref()));
         let unknown = unknown.map(|(key, _)| key.clone());
         (ghost.up_since, ghost.away_at) = (now, Some(now));
         ghost.running.insert(place);

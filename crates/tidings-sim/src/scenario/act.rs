@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tidings_core::{Config, Key, Lifetime, Value};
+use tidings_core::{Config, Generation, Key, Lifetime, Request, Value, Version};
 
 use super::run::{Stage, Turn};
-use super::{Action, Step};
+use super::{Action, Expected, Step};
 use crate::node::{Arrivals, Disk, Place};
 
 impl Stage<'_> {
@@ -36,6 +36,7 @@ impl Stage<'_> {
                 let (place, key) = (self.up(*node)?, Key::new(key).ok()?);
                 self.sim.try_delete(place, key).ok().map(drop)
             }
+            Action::Request { .. } => self.request(number, action),
             Action::Leave { node } => {
                 let place = self.up(*node)?;
                 self.staying.insert(place);
@@ -94,6 +95,26 @@ impl Stage<'_> {
         let pair = |key: &String| Some((Key::new(key).ok()?, Value::from(text)));
         let pairs = keys.iter().map(pair).collect::<Option<_>>()?;
         self.sim.try_set_for(self.up(node)?, pairs, lifetime).ok().map(drop)
+    }
+
+    fn request(&mut self, number: usize, action: &Action) -> Option<()> {
+        let Action::Request { node, owner, key, delete, expected, ttl, ephemeral, wait } = action else {
+            return None;
+        };
+        let (place, owner) = (self.up(*node)?, Place(*owner));
+        let seen = || {
+            let (generation, shown) = self.sim.core(place).value(self.sim.name(owner), key)?;
+            Some((generation, shown.version))
+        };
+        let expected = match expected {
+            Expected::Any => None,
+            Expected::Seen => seen(),
+            Expected::Never => Some((Generation(1), Version(1))),
+        };
+        let value = (!delete).then(|| Value::from(filling(number, 8)));
+        let lifetime = Lifetime { ttl: *ttl, is_ephemeral: *ephemeral };
+        let request = Request { key: Key::new(key).ok()?, value, lifetime, expected };
+        self.sim.request(place, owner, request, *wait).ok().map(drop)
     }
 
     fn crash(&mut self, node: usize, stays: bool) -> Option<()> {

@@ -123,11 +123,14 @@ fn check_spans(action: &Action) -> Result<(), Wrong> {
     if let Action::Hold { most, .. } = action {
         check_span("most", *most)?;
     }
-    if let Action::SetFor { ttl: Some(ttl), .. } = action {
+    if let Action::SetFor { ttl: Some(ttl), .. } | Action::Request { ttl: Some(ttl), .. } = action {
         if ttl.is_zero() {
             return wrong("ttl", &"0s", "it must be a millisecond at least");
         }
         check_span("ttl", *ttl)?;
+    }
+    if let Action::Request { wait, .. } = action {
+        check_span("wait", *wait)?;
     }
     if let Action::MassRestart { within, .. } = action {
         check_span("within", *within)?;
@@ -148,7 +151,9 @@ fn check_write(action: &Action) -> Result<(), Wrong> {
         (std::slice::from_ref(key), value.as_deref(), *bytes)
     } else if let Action::SetMany { keys, bytes, .. } = action {
         (keys.as_slice(), None, *bytes)
-    } else if let Action::Delete { key, .. } | Action::SetFor { key, .. } = action {
+    } else if let Action::Delete { key, .. } | Action::SetFor { key, .. } | Action::Request { key, .. } =
+        action
+    {
         (std::slice::from_ref(key), None, None)
     } else {
         return Ok(());

@@ -43,6 +43,23 @@ pub enum Action {
     },
     /// A node deletes a key.
     Delete { node: usize, key: String },
+    /// A node asks an owner to set a key, or to delete it: if it shows what the node sees, or a write that never was, or
+    /// whatever it shows. It waits so long for the answer.
+    Request {
+        node: usize,
+        owner: usize,
+        key: String,
+        #[serde(default)]
+        delete: bool,
+        #[serde(default)]
+        expected: Expected,
+        #[serde(default, with = "lasting", skip_serializing_if = "Option::is_none")]
+        ttl: Option<Duration>,
+        #[serde(default)]
+        ephemeral: bool,
+        #[serde(with = "span")]
+        wait: Duration,
+    },
     /// A node says good-bye.
     Leave { node: usize },
     /// A node crashes. It starts again at the end of the chaos, unless it `stays` down.
@@ -105,6 +122,19 @@ pub enum Action {
     Streams { fault: Streams },
 }
 
+/// Which write a request expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expected {
+    /// Any, or none.
+    #[default]
+    Any,
+    /// The one that whoever asks sees, if it sees one.
+    Seen,
+    /// One that never was.
+    Never,
+}
+
 /// What befalls streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -132,7 +162,7 @@ impl Streams {
 
 impl Action {
     /// All that [`name`](Self::name) can be.
-    pub const NAMES: [&'static str; 35] = [
+    pub const NAMES: [&'static str; 36] = [
         "broken disks",
         "bursts of losses",
         "clock jumps ahead",
@@ -151,6 +181,7 @@ impl Action {
         "pauses",
         "refused streams",
         "reorderings",
+        "requests",
         "restarts with a disk",
         "restarts with a stale disk",
         "restarts with a torn disk",
@@ -178,6 +209,7 @@ impl Action {
             Self::SetMany { .. } => "sets of several keys",
             Self::SetFor { .. } => "sets for a time",
             Self::Delete { .. } => "deletes",
+            Self::Request { .. } => "requests",
             Self::Leave { .. } => "leaves",
             Self::Crash { .. } => "crashes",
             Self::Restart { disk: Disk::Kept, .. } => "restarts with a disk",
@@ -238,7 +270,7 @@ impl Action {
                 sides.iter().enumerate().map(side).collect()
             }
             Self::Set { .. } | Self::SetMany { .. } | Self::SetFor { .. } => Vec::new(),
-            Self::Delete { .. } | Self::Leave { .. } => Vec::new(),
+            Self::Delete { .. } | Self::Request { .. } | Self::Leave { .. } => Vec::new(),
             Self::Crash { .. } | Self::Restart { .. } | Self::MassRestart { .. } | Self::Pause { .. } => {
                 Vec::new()
             }
@@ -293,6 +325,7 @@ impl Action {
             Self::Pause { node, .. } | Self::Slow { node, .. } | Self::Clock { node, .. } => vec![*node],
             Self::BreakDisk { node } | Self::Namesake { node } | Self::Stranger { node } => vec![*node],
             Self::Swap { one, other } => vec![*one, *other],
+            Self::Request { node, owner, .. } => vec![*node, *owner],
             Self::Split { sides } => sides.concat(),
             Self::OneWay { from, to } => [from.as_slice(), to].concat(),
             Self::MassRestart { .. } | Self::Join {} | Self::Loss { .. } | Self::Bursts { .. } => Vec::new(),
@@ -301,9 +334,10 @@ impl Action {
         }
     }
 
-    /// Whether it writes.
+    /// Whether it writes, or lets others write.
     pub(crate) fn is_write(&self) -> bool {
-        matches!(self, Self::Set { .. } | Self::SetMany { .. } | Self::SetFor { .. } | Self::Delete { .. })
+        let sets = matches!(self, Self::Set { .. } | Self::SetMany { .. } | Self::SetFor { .. });
+        sets || matches!(self, Self::Delete { .. } | Self::Request { .. })
     }
 
     /// Whether nobody who runs may be convicted for it, if what is held back is so for `short` at most.

@@ -67,7 +67,7 @@ const SHRUNK: usize = 3;
 const ENOUGH: u64 = 200;
 
 /// What must happen, besides all that steps do.
-const COUNTED: [&str; 20] = [
+const COUNTED: [&str; 24] = [
     "calls for help",
     "convictions",
     "cuts",
@@ -83,6 +83,10 @@ const COUNTED: [&str; 20] = [
     "refusals",
     "refused messages",
     "refutations",
+    "requests applied",
+    "requests in conflict",
+    "requests refused",
+    "requests unanswered",
     "resets",
     "restarts seen",
     "revivals",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidings_core::{Mode, Mongering, Rng, Stop};
 
 use crate::node::Disk;
-use crate::scenario::{Action, Scenario, Shape, Step, Streams, defaults};
+use crate::scenario::{Action, Expected, Scenario, Shape, Step, Streams, defaults};
 
 /// The scenario of `seed`.
 #[must_use]
@@ -26,6 +26,9 @@ pub fn draw(seed: u64) -> Scenario {
     let mut draw = Draw { rng: &mut rng, scenario: &mut scenario };
     if draw.one_in(3) {
         draw.ends();
+    }
+    if draw.one_in(3) {
+        draw.asks();
     }
     spare_what_cannot_be_told_apart(&mut scenario);
     scenario.steps.sort_by_key(|step| step.at);
@@ -187,6 +190,38 @@ impl<'a> Draw<'a> {
             if self.one_in(2) {
                 let (node, key) = (self.node(), format!("k{}", self.rng.below(6)));
                 self.sometime(Action::Delete { node, key });
+            }
+        }
+        let (node, key, at) = (self.node(), "brief".to_owned(), self.moment());
+        if node >= self.scenario.seeds {
+            let after = self.intervals(2, 10);
+            self.at(at, None, Action::SetFor { node, key, ttl: None, ephemeral: true });
+            self.at(at + after, None, Action::Leave { node });
+        }
+    }
+
+    /// Nodes ask owners for changes of keys that those write, too; of one owner for most of them, at times. All of it is over
+    /// long before the end of the calm.
+    fn asks(&mut self) {
+        let (one, is_one) = (self.node(), self.one_in(2));
+        for _ in 0..self.number(1, 15) {
+            let node = self.node();
+            let owner = if is_one { one } else { self.node() };
+            // No owner grants another key than those.
+            let key = if self.one_in(8) { "m0".to_owned() } else { format!("k{}", self.rng.below(6)) };
+            let action = Action::Request {
+                node,
+                owner,
+                key,
+                delete: self.one_in(5),
+                expected: pick(self.rng, &[Expected::Any, Expected::Any, Expected::Seen, Expected::Never]),
+                ttl: Some(self.intervals(0, 10).max(Duration::from_millis(1))).filter(|_| self.one_in(5)),
+                ephemeral: self.one_in(8),
+                wait: if self.one_in(4) { self.intervals(0, 1) } else { self.intervals(2, 20) },
+            };
+            let at = self.moment();
+            for _ in 0..pick(self.rng, &[1, 1, 3]) {
+                self.at(at, None, action.clone());
             }
         }
     }

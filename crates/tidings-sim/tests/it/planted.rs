@@ -63,6 +63,8 @@ each_is_found! {
     s6_a_heart_beats_once_in_a_round: HeartRaces is S6;
     s6_no_heart_beats_back: HeartFalls is S6;
     s6_a_life_begins_for_a_claim: Unclaimed is S6;
+    s6_no_request_is_granted_twice: WatermarkForgotten is S6;
+    s6_a_change_and_its_outcome_are_one_write: AnsweredApart is S6;
     s7_the_promise_of_a_replica: GapSkipped is S7;
     s7_no_life_ends_too_soon: Curtailed is S7;
     s8_clusters_keep_apart: AnyCluster is S8;
@@ -71,6 +73,7 @@ each_is_found! {
     s10_totality: Fatal is S10;
     s11_true_events: ChangeUntold is S11;
     s11_true_standings: ConvictionUntold is S11;
+    s11_true_answers: Misreported is S11;
     l1_convergence: Withheld is L1;
     l1_sketches: Unsketched is L1;
     l2_islands_merge: SeedsForgotten is L2;

@@ -130,8 +130,16 @@ pub(crate) struct Terms {
     #[arg(long, value_name = "GENERATION:VERSION")]
     pub(crate) if_version: Option<Tag>,
     /// How long another node has to answer; then the request is withdrawn
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = patience)]
     pub(crate) wait: Duration,
+}
+
+/// How long an answer may be waited for.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+fn patience(text: &str) -> Result<Duration, String> {
+    let wait = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    Some(wait).filter(|wait| *wait <= LONGEST_WAIT).ok_or_else(|| "give an hour at most".to_owned())
 }
 
 /// Which agent to ask, and how to print its answer.
@@ -161,6 +169,9 @@ pub(crate) struct Lasts {
     /// Whether the key ends with this life of the node: it is gone after a restart, and once the node has left
     #[arg(long)]
     pub(crate) ephemeral: bool,
+    /// Only if there is no such key: with --ttl, a lease that one holds at a time
+    #[arg(long, conflicts_with = "if_version")]
+    pub(crate) if_absent: bool,
 }
 
 /// What there is to do with a configuration.

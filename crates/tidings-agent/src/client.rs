@@ -98,8 +98,8 @@ impl Client {
     /// The body of the answer to `PUT path` with `value`, if the key shows the `expected` write.
     pub(crate) fn put(&self, path: &str, value: &[u8], expected: Option<Tag>) -> Result<String, CallError> {
         let mut request = self.agent.put(self.url(path)).header("content-type", "application/octet-stream");
-        if let Some(tag) = expected {
-            request = request.header("if-match", tag.quoted());
+        if let Some((name, condition)) = expected.map(Tag::condition) {
+            request = request.header(name, condition);
         }
         self.read(request.config().timeout_global(Some(self.patience)).build().send(value))
     }
@@ -107,8 +107,8 @@ impl Client {
     /// The body of the answer to `DELETE path`, if the key shows the `expected` write.
     pub(crate) fn delete(&self, path: &str, expected: Option<Tag>) -> Result<String, CallError> {
         let mut request = self.agent.delete(self.url(path));
-        if let Some(tag) = expected {
-            request = request.header("if-match", tag.quoted());
+        if let Some((name, condition)) = expected.map(Tag::condition) {
+            request = request.header(name, condition);
         }
         self.read(request.config().timeout_global(Some(self.patience)).build().call())
     }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Read as _};
 use std::time::Duration;
 
-use tidings::Value;
+use tidings::{NOTHING, Value};
 
 use crate::body::{
     EntryBody, LeftBody, MemberBody, State, StateBody, StatusBody, TrafficBody, ValueBody, WrittenBody,
@@ -12,6 +12,7 @@ use crate::cli::{Lasts, Terms, To};
 use crate::client::{Client, escape, key_path};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Column, Format, count, paint, visible};
+use crate::stamp::Tag;
 use crate::suspected;
 
 /// `tidings members`.
@@ -63,7 +64,8 @@ pub(crate) fn get(owner: &str, key: &str, to: &To) -> Result<(), Failure> {
 pub(crate) fn set(key: &str, value: String, lasts: &Lasts, terms: &Terms, to: &To) -> Result<(), Failure> {
     let value = if value == "-" { read_stdin()? } else { value.into_bytes() };
     let path = path_with(terms, key, lasts);
-    let body = client_with(terms, to).put(&path, &value, terms.if_version)?;
+    let expected = if lasts.if_absent { Some(Tag(NOTHING)) } else { terms.if_version };
+    let body = client_with(terms, to).put(&path, &value, expected)?;
     output::one(to.print.output, &body, |written: WrittenBody| Ok(written_line(&written, "set")))
 }
 

@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::output::visible;
+
 /// How a command ended without success.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -45,7 +47,9 @@ impl Failure {
             Self::ReaderGone => ExitCode::SUCCESS,
             Self::Told { exit, fact, fix } => {
                 // With stderr closed there is nobody to tell; the exit code still says it.
-                let _ = writeln!(io::stderr(), "error: {fact}\nfix: {fix}");
+                // Some of the text may come from other nodes.
+                let lines = format!("error: {fact}\nfix: {fix}");
+                let _ = lines.lines().try_for_each(|line| writeln!(io::stderr(), "{}", visible(line)));
                 ExitCode::from(exit as u8)
             }
         }

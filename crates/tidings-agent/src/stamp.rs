@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tidings::{Generation, Stamp, Version};
+use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use tidings::{Generation, NOTHING, Stamp, Version};
 
 /// A write of a key: versions alone begin anew with some lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,11 @@ impl Tag {
     /// The entity tag of HTTP.
     pub(crate) fn quoted(self) -> String {
         format!("\"{self}\"")
+    }
+
+    /// The header, and its content, by which it is expected over HTTP.
+    pub(crate) fn condition(self) -> (HeaderName, String) {
+        if self.0 == NOTHING { (IF_NONE_MATCH, "*".to_owned()) } else { (IF_MATCH, self.quoted()) }
     }
 
     /// Reads an entity tag of HTTP.

@@ -201,6 +201,11 @@ impl Entry {
         Self { value, version, expires: Moment::NEVER, is_ephemeral: false }
     }
 
+    /// A delete, in a version that is known when it shows.
+    pub(crate) fn delete() -> Self {
+        Self::new(None, Version(0))
+    }
+
     /// A write at `now`, in a version that is known when it shows: a value, or a delete.
     pub(crate) fn write(value: Option<Value>, lifetime: Lifetime, now: Moment) -> Self {
         let expires = lifetime.ttl.filter(|_| value.is_some()).map_or(Moment::NEVER, |ttl| now + ttl);
@@ -225,6 +230,11 @@ impl Entry {
         }
         let left = millis(self.expires.since(now)).max(1);
         Self { expires: Moment::default() + Duration::from_millis(left), ..self.clone() }
+    }
+
+    /// The entry as it was told, if that was told again after `age`.
+    pub(crate) fn aged(&self, age: Duration) -> Self {
+        self.told(Moment::default() + age)
     }
 
     /// The entry as it is held, if it was told at `now`.

@@ -3,6 +3,7 @@
 mod alarm;
 mod answer;
 mod ends;
+mod grants;
 mod hear;
 mod help;
 mod inspect;
@@ -376,7 +377,7 @@ impl Gossiper {
     /// # Errors
     /// There is no such key, or a bound would be broken. Nothing has moved then.
     pub fn delete(&mut self, now: Time, key: Key) -> Result<Version, WriteError> {
-        self.write(now, vec![(key, Entry::new(None, Version(0)))])
+        self.write(now, vec![(key, Entry::delete())])
     }
 
     /// Sets a key of this node, or deletes it, if it shows the expected write; as [`set_for`](Self::set_for).
@@ -386,6 +387,7 @@ impl Gossiper {
     pub fn change(&mut self, now: Time, request: Request) -> Result<Version, WriteError> {
         let Request { key, value, lifetime, expected } = request;
         lifetime.check()?;
+        self.see_time(now);
         self.expire(now);
         self.expect(&key, expected)?;
         self.write(now, vec![(key, Entry::write(value, lifetime, now.moment))])

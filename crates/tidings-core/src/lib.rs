@@ -112,7 +112,7 @@ pub use namesake::Conflict;
 pub use owner::{Persist, PersistMark, Saved, WriteError};
 pub use peer::{Peer, Rejected, StreamEnd, StreamId, Transmit};
 pub use replica::{Applied, Limits, Replica};
-pub use request::{Outcome, Policy, Question, Request, RequestError, RequestId, Stamp, Unanswered};
+pub use request::{NOTHING, Outcome, Policy, Question, Request, RequestError, RequestId, Stamp, Unanswered};
 pub use rng::Rng;
 pub use snapshot::{Member, NodeState, Shown, Snapshot, Standing, Suspected};
 pub use summary::Summary;

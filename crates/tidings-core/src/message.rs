@@ -199,6 +199,8 @@ pub struct Piece {
     pub total: u32,
     /// Their CRC-32.
     pub checksum: u32,
+    /// How long ago the delta was cut, in whole milliseconds: by so much the lives in it are shorter now.
+    pub age: Duration,
     /// Where this piece begins.
     pub offset: u32,
     /// The piece.

@@ -34,8 +34,9 @@ impl Saved {
     /// The entries as they are held at `now`. What they have left of their lives is what they had when they were saved, less
     /// what the wall clock says that has passed since: never more, wherever that clock went meanwhile.
     pub(crate) fn held(&self, now: Time) -> impl Iterator<Item = (Key, Entry)> {
-        let later = Moment::default() + now.wall.since(self.wall);
-        self.entries.iter().map(move |(key, entry)| (key.clone(), entry.told(later).heard(now.moment)))
+        self.entries
+            .iter()
+            .map(move |(key, entry)| (key.clone(), entry.aged(now.wall.since(self.wall)).heard(now.moment)))
     }
 }
 
@@ -241,10 +242,13 @@ impl Owner {
         }
         let news = write.iter().map(|(key, entry)| (key, entry.value.as_ref()));
         let size = if collects { own.size_collected_with(news) } else { own.size_with(news) };
-        if size.keys > config.max_keys {
+        // What the protocol answers has room where a user has none. Holders allow twice as much.
+        let room =
+            |most: usize| if write.iter().all(|(key, _)| key.is_reserved()) { most + most / 2 } else { most };
+        if size.keys > room(config.max_keys) {
             return Err(WriteError::TooManyKeys { most: config.max_keys });
         }
-        if size.bytes > config.max_bytes && !flaw!(BytesUncounted) {
+        if size.bytes > room(config.max_bytes) && !flaw!(BytesUncounted) {
             return Err(WriteError::TooManyBytes { most: config.max_bytes });
         }
         Ok(version)
@@ -296,9 +300,9 @@ impl Owner {
         let lasts = |key: &Key, entry: &Entry| {
             key.as_str() != Key::DEPARTED && (!entry.is_ephemeral || flaw!(EphemeralSaved))
         };
-        let lasting = self.drafted(own).entries().filter(|(key, entry)| lasts(key, entry));
-        let entries = lasting.map(|(key, entry)| (key.clone(), entry.told(now.moment))).collect();
         let drafted = self.drafted(own);
+        let lasting = drafted.entries().filter(|(key, entry)| lasts(key, entry));
+        let entries = lasting.map(|(key, entry)| (key.clone(), entry.told(now.moment))).collect();
         let generation = self.coming.unwrap_or(own.generation());
         let (max, gc, accepted) = (drafted.max_version(), drafted.gc_version(), self.accepted);
         Some(Persist { mark, saved: Saved { generation, accepted, max, gc, entries, wall: now.wall } })
@@ -317,6 +321,13 @@ impl Owner {
         }
         self.coming.take_if(|coming| Some(*coming) == generation);
         (generation, steps)
+    }
+
+    /// What waits for the disk will show in the life of `generation`, which has just begun.
+    pub(crate) fn begin_life(&mut self, generation: Generation) {
+        if let Some(draft) = &mut self.draft {
+            draft.begin_life(generation);
+        }
     }
 
     /// Whether steps wait for the disk.

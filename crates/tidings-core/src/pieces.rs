@@ -163,7 +163,10 @@ impl Assemblies {
             return Put::Bad("checksum");
         }
         match wire::read_one_delta(&assembly.bytes) {
-            Ok(delta) if delta.owner == owner => Put::Whole(Box::new(delta)),
+            Ok(mut delta) if delta.owner == owner => {
+                delta.entries.iter_mut().for_each(|(_, entry)| *entry = entry.aged(piece.age));
+                Put::Whole(Box::new(delta))
+            }
             Ok(_) | Err(_) => Put::Bad("malformed"),
         }
     }
@@ -190,6 +193,7 @@ pub(crate) struct Cuts(VecDeque<Cut>);
 #[derive(Debug)]
 struct Cut {
     line: Line,
+    made: Moment,
     used: Moment,
     checksum: u32,
     bytes: Vec<u8>,
@@ -214,7 +218,7 @@ impl Cuts {
             let Some(delta) = cut() else { return Vec::new() };
             let bytes = wire::write_one_delta(&delta);
             let checksum = crc32fast::hash(&bytes);
-            self.0.push_front(Cut { line: fetch.line, used: now, checksum, bytes });
+            self.0.push_front(Cut { line: fetch.line, made: now, used: now, checksum, bytes });
             let mut sum = 0;
             let most = |(place, cut): (usize, &Cut)| {
                 sum += cut.bytes.len();
@@ -230,8 +234,8 @@ impl Cuts {
         let parts = rest.chunks(room).take(fetch.count.min(BURST) as usize);
         let offsets = (0..).map(|part| fetch.offset + part * u32::try_from(room).unwrap_or(u32::MAX));
         let piece = |(offset, bytes): (u32, &[u8])| {
-            let (line, checksum) = (cut.line, cut.checksum);
-            Piece { line, total, checksum, offset, bytes: bytes.to_vec() }
+            let (line, checksum, age) = (cut.line, cut.checksum, now.since(cut.made));
+            Piece { line, total, checksum, age, offset, bytes: bytes.to_vec() }
         };
         offsets.zip(parts).map(piece).collect()
     }

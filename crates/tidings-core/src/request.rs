@@ -3,11 +3,14 @@
 //! A request is an entry of the requester's own state under `tidings/req/SLOT`; the answer is in an entry of the owner's,
 //! `tidings/ack/REQUESTER`, which is written in the same version as the change itself (PROTOCOL.md, "Asking the owner").
 
-use std::collections::BTreeMap;
+mod acknowledged;
+
 use std::fmt;
 use std::time::Duration;
 
-use crate::entry::{Entry, Key, Lifetime, Value};
+pub(crate) use acknowledged::Acknowledged;
+
+use crate::entry::{Key, Lifetime, Value};
 use crate::name::{NodeId, NodeName};
 use crate::owner::WriteError;
 use crate::replica::Replica;
@@ -19,8 +22,6 @@ use crate::wire::{Reader, WireError, Writer};
 pub(crate) const OUTSTANDING: usize = 64;
 /// How many requesters an owner remembers.
 pub(crate) const REQUESTERS: usize = 1_024;
-/// How many bytes of the reason for a refusal travel.
-const REASON: usize = 256;
 
 /// Which request of a node: they rise as long as the node remembers its requests, and from life to life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -34,6 +35,9 @@ pub struct RequestId {
 /// The write that a key shows, as one who compares has to name it: versions begin anew with some lives.
 pub type Stamp = (Generation, Version);
 
+/// What is [expected](Request::expected) of a key that is to show nothing.
+pub const NOTHING: Stamp = (Generation(0), Version(0));
+
 /// A change that a node asks the owner of a key for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -43,7 +47,7 @@ pub struct Request {
     pub value: Option<Value>,
     /// For how long it is to be there, from when the owner grants it.
     pub lifetime: Lifetime,
-    /// The write that it has to show until then, if that matters.
+    /// The write that it has to show until then, or [`NOTHING`], if that matters.
     pub expected: Option<Stamp>,
 }
 
@@ -52,6 +56,10 @@ pub struct Request {
 pub enum Outcome {
     /// It made the change, as this write.
     Applied(Stamp),
+    /// It did not: its policy allows nobody to ask for changes of this key.
+    NotAllowed,
+    /// It did not, since there is no such key to delete.
+    Absent,
     /// It did not, for this reason.
     Refused(String),
     /// It did not, since the key shows another write than the expected one: this one, or nothing.
@@ -125,6 +133,14 @@ impl RequestId {
         Self { epoch: self.epoch.max(generation), sequence }
     }
 
+    /// Nobody asks as often: a higher number is none.
+    const HIGHEST: u64 = 1 << 62;
+
+    /// Whether a node that hears that it asked this much already can go on from there.
+    pub(crate) fn is_believable(self, highest: Generation) -> bool {
+        self.epoch <= highest && self.sequence <= Self::HIGHEST / 2
+    }
+
     fn write(self, out: &mut Writer) {
         out.varint(self.epoch.0);
         out.varint(self.sequence);
@@ -132,7 +148,7 @@ impl RequestId {
 
     fn read(bytes: &mut Reader<'_>) -> Result<Self, WireError> {
         let id = Self { epoch: Generation(bytes.varint()?), sequence: bytes.varint()? };
-        if id.epoch > Generation(0) && id.sequence > 0 {
+        if id.epoch > Generation(0) && (1..=Self::HIGHEST).contains(&id.sequence) {
             Ok(id)
         } else {
             Err(WireError::Malformed("a request without a number"))
@@ -224,119 +240,28 @@ impl Posted {
         whole(bytes, Self { owner, id, request: Request { key, value, lifetime, expected } })
     }
 
-    /// The requests in `replica`, by their slots, with when they expire, and how many entries in their places are none.
-    pub(crate) fn all_in(replica: &Replica) -> (BTreeMap<u8, (Self, Moment)>, u64) {
-        let (mut posted, mut damaged) = (BTreeMap::new(), 0);
-        for (key, Entry { value, expires, .. }) in replica.entries_under(Key::REQUEST).take(OUTSTANDING) {
-            let slot = key.as_str().strip_prefix(Key::REQUEST).and_then(|slot| slot.parse::<u8>().ok());
-            let Some(value) = value else { continue };
-            match (slot, Self::decode(value)) {
-                (Some(slot), Ok(one)) => drop(posted.insert(slot, (one, *expires))),
-                _ => damaged += 1,
-            }
-        }
-        (posted, damaged)
+    /// Which requests `replica` shows.
+    pub(crate) fn places(replica: &Replica) -> impl Iterator<Item = Place<'_>> {
+        replica.entries_under(Key::REQUEST).take(OUTSTANDING).filter_map(|(key, entry)| {
+            let slot = key.as_str().strip_prefix(Key::REQUEST)?.parse().ok()?;
+            let value = entry.value.as_ref()?;
+            let bytes = &mut Reader::new(value.as_bytes());
+            let (owner, id) = (NodeId(bytes.word().ok()?), RequestId::read(bytes).ok()?);
+            Some(Place { slot, owner, id, until: entry.expires, value })
+        })
     }
 }
 
-/// What an owner remembers of a requester, as an entry of its own state.
-///
-/// Invariant: `outcomes` are of ids up to `through`, 64 at most.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Acknowledged {
-    /// All requests up to this one were answered, or will never be.
-    pub through: RequestId,
-    /// What became of those that the requester still shows.
-    outcomes: BTreeMap<RequestId, Outcome>,
-}
-
-const APPLIED: u8 = 0;
-const REFUSED: u8 = 1;
-const CONFLICT: u8 = 2;
-const NOTHING: u8 = 3;
-
-impl Acknowledged {
-    /// The key of the entry for `requester`.
-    pub(crate) fn key(requester: &NodeName) -> Key {
-        Key::of_protocol(&format!("{}{requester}", Key::ACKNOWLEDGED))
-    }
-
-    /// What `owner` acknowledges to `requester`, if anything.
-    pub(crate) fn find(owner: &Replica, requester: &NodeName) -> Option<Self> {
-        let value = owner.entry(Self::key(requester).as_str())?.value.as_ref()?;
-        Self::decode(value).ok()
-    }
-
-    /// What became of `id`, if that is still told.
-    pub(crate) fn outcome(&self, id: RequestId) -> Option<&Outcome> {
-        self.outcomes.get(&id)
-    }
-
-    /// Adds the outcome of `id`, the lowest of those that are not answered.
-    pub(crate) fn answer(&mut self, id: RequestId, outcome: Outcome) {
-        self.through = self.through.max(id);
-        self.outcomes.insert(id, outcome);
-    }
-
-    /// Keeps the outcomes of those alone that the requester still shows. Returns whether any went.
-    pub(crate) fn keep(&mut self, is_shown: impl Fn(RequestId) -> bool) -> bool {
-        let before = self.outcomes.len();
-        self.outcomes.retain(|id, _| is_shown(*id));
-        self.outcomes.len() < before
-    }
-
-    /// What the entry shows.
-    pub(crate) fn encode(&self) -> Value {
-        let mut out = Writer::default();
-        self.through.write(&mut out);
-        out.varint(self.outcomes.len() as u64);
-        for (id, outcome) in &self.outcomes {
-            id.write(&mut out);
-            match outcome {
-                Outcome::Applied(stamp) => {
-                    out.byte(APPLIED);
-                    write_stamp(&mut out, *stamp);
-                }
-                Outcome::Refused(reason) => {
-                    out.byte(REFUSED);
-                    out.counted(shortened(reason).as_bytes());
-                }
-                Outcome::Conflict(Some(stamp)) => {
-                    out.byte(CONFLICT);
-                    write_stamp(&mut out, *stamp);
-                }
-                Outcome::Conflict(None) => out.byte(NOTHING),
-            }
-        }
-        Value::from(out.into_bytes())
-    }
-
-    /// The entry itself.
-    pub(crate) fn entry(&self, requester: &NodeName) -> (Key, Entry) {
-        (Self::key(requester), Entry::new(Some(self.encode()), Version(0)))
-    }
-
-    fn decode(value: &Value) -> Result<Self, WireError> {
-        let bytes = &mut Reader::new(value.as_bytes());
-        let (through, count) = (RequestId::read(bytes)?, bytes.count(3)?);
-        let mut outcomes = BTreeMap::new();
-        for _ in 0..count {
-            let id = RequestId::read(bytes)?;
-            let outcome = match bytes.byte()? {
-                APPLIED => Outcome::Applied(read_stamp(bytes)?),
-                REFUSED => Outcome::Refused(text(bytes.counted()?)?.to_owned()),
-                CONFLICT => Outcome::Conflict(Some(read_stamp(bytes)?)),
-                NOTHING => Outcome::Conflict(None),
-                _ => return Err(WireError::Malformed("an unknown outcome")),
-            };
-            let is_in_order = id <= through && outcomes.last_key_value().is_none_or(|(last, _)| *last < id);
-            if !is_in_order || outcomes.len() == OUTSTANDING {
-                return Err(WireError::Malformed("outcomes out of order"));
-            }
-            outcomes.insert(id, outcome);
-        }
-        whole(bytes, Self { through, outcomes })
-    }
+/// Where a request stands in its requester's state, and as much of it as is read before it is answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub slot: u8,
+    pub owner: NodeId,
+    pub id: RequestId,
+    /// When it expires.
+    pub until: Moment,
+    /// All of it: see [`Posted::decode`].
+    pub value: &'a Value,
 }
 
 fn write_stamp(out: &mut Writer, (generation, version): Stamp) {
@@ -346,12 +271,6 @@ fn write_stamp(out: &mut Writer, (generation, version): Stamp) {
 
 fn read_stamp(bytes: &mut Reader<'_>) -> Result<Stamp, WireError> {
     Ok((Generation(bytes.varint()?), Version(bytes.varint()?)))
-}
-
-/// As much of `reason` as travels.
-fn shortened(reason: &str) -> &str {
-    let end = (0..=REASON.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
-    &reason[..end.unwrap_or(0)]
 }
 
 fn text(bytes: &[u8]) -> Result<&str, WireError> {
@@ -367,7 +286,7 @@ fn whole<T>(bytes: &Reader<'_>, read: T) -> Result<T, WireError> {
 mod tests {
     use super::*;
 
-    fn id(epoch: u64, sequence: u64) -> RequestId {
+    pub(super) fn id(epoch: u64, sequence: u64) -> RequestId {
         RequestId { epoch: Generation(epoch), sequence }
     }
 
@@ -416,38 +335,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_acknowledgement_is_read_as_it_was_written_or_not_at_all() {
-        let mut acknowledged = Acknowledged::default();
-        for (sequence, outcome) in [
-            (1, Outcome::Applied((Generation(8), Version(2)))),
-            (2, Outcome::Refused("no".to_owned())),
-            (3, Outcome::Conflict(Some((Generation(8), Version(1))))),
-            (4, Outcome::Conflict(None)),
-        ] {
-            acknowledged.answer(id(9, sequence), outcome);
-        }
-        let bytes = acknowledged.encode();
-        assert_eq!(Acknowledged::decode(&bytes).as_ref(), Ok(&acknowledged));
-        are_strict(bytes.as_bytes(), |value| Acknowledged::decode(value).is_ok());
-        assert!(acknowledged.keep(|id| id.sequence > 2));
-        assert!(!acknowledged.keep(|id| id.sequence > 2));
-        assert_eq!(acknowledged.outcome(id(9, 2)), None);
-        assert_eq!(acknowledged.through, id(9, 4));
-    }
-
-    fn are_strict(bytes: &[u8], is_read: impl Fn(&Value) -> bool) {
+    pub(super) fn are_strict(bytes: &[u8], is_read: impl Fn(&Value) -> bool) {
         for len in 0..bytes.len() {
             assert!(!is_read(&Value::from(&bytes[..len])), "cut at {len}");
         }
         assert!(!is_read(&Value::from([bytes, &[0]].concat())), "a rest");
-    }
-
-    #[test]
-    fn a_long_reason_is_cut_between_characters() {
-        let mut acknowledged = Acknowledged::default();
-        acknowledged.answer(id(1, 1), Outcome::Refused("é".repeat(200)));
-        let read = Acknowledged::decode(&acknowledged.encode()).unwrap();
-        assert_eq!(read.outcome(id(1, 1)), Some(&Outcome::Refused("é".repeat(128))));
     }
 }

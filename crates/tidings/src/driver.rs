@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tidings_core::{
     Conflict, Event, Gossiper, Key, Lifetime, Message, NodeName, Outcome, Peer, PersistMark, Request,
-    RequestId, Seal, StreamId, Transmit, Unanswered, Value, Version, WriteError,
+    RequestId, Seal, Stamp, StreamId, Transmit, Unanswered, Value, Version, WriteError,
 };
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -26,7 +26,7 @@ use crate::streams::{StreamNews, Streams};
 use crate::view::{Books, View};
 
 /// Where the answer to a write goes.
-type Reply = oneshot::Sender<Result<Version, Error>>;
+type Reply = oneshot::Sender<Result<Stamp, Error>>;
 
 /// Where the answer to a request goes.
 type Answer = oneshot::Sender<Result<Outcome, Error>>;
@@ -204,12 +204,7 @@ impl Driver {
     /// Does everything that the core wants done.
     async fn drain(&mut self) {
         self.decide();
-        while let Some(event) = self.core.poll_event() {
-            tracing::debug!(node = %event.node, generation = %event.generation, kind = ?event.kind, "event");
-            // Nobody listens, perhaps.
-            let _ = self.events.send(event);
-            self.books.told += 1;
-        }
+        self.tell_events();
         self.save();
         while let Some(transmit) = self.core.poll_transmit() {
             match transmit {
@@ -226,6 +221,15 @@ impl Driver {
         }
         self.answer_writers();
         self.answer_requesters();
+    }
+
+    fn tell_events(&mut self) {
+        while let Some(event) = self.core.poll_event() {
+            tracing::debug!(node = %event.node, generation = %event.generation, kind = ?event.kind, "event");
+            // Nobody listens, perhaps.
+            let _ = self.events.send(event);
+            self.books.told += 1;
+        }
     }
 
     async fn send(&mut self, to: SocketAddr, message: &Message) {
@@ -349,8 +353,9 @@ impl Driver {
                 }
             }
             Command::Ask(question) => {
-                // So that nothing is shown that has expired.
+                // So that nothing is shown that has expired, and nothing told afterwards that is shown.
                 self.core.handle_timeout(now);
+                self.tell_events();
                 question(&View { core: &self.core, now, books: &self.books, events: &self.events });
             }
             Command::Leave => self.core.leave(now),
@@ -370,9 +375,9 @@ impl Driver {
 
     /// Answers those whose writes show by now.
     fn answer_writers(&mut self) {
-        let shown = self.core.own_version();
+        let (generation, shown) = (self.core.generation(), self.core.own_version());
         for (version, reply) in self.writers.extract_if(.., |(version, _)| *version <= shown) {
-            let _ = reply.send(Ok(version));
+            let _ = reply.send(Ok((generation, version)));
         }
     }
 
@@ -385,8 +390,11 @@ impl Driver {
         }
     }
 
-    /// Answers those who asked an owner; nobody waits for what was asked in an earlier life.
+    /// Answers those who asked an owner, and withdraws what nobody waits for any more.
     fn answer_requesters(&mut self) {
+        for (id, _) in self.requesters.extract_if(.., |_, (.., reply)| reply.is_closed()) {
+            self.core.withdraw(self.clock.now(), id);
+        }
         while let Some((id, answer)) = self.core.poll_answer() {
             let Some((owner, wait, reply)) = self.requesters.remove(&id) else { continue };
             let answer = answer.map_err(|none| match none {

@@ -39,9 +39,9 @@ pub use node::{Found, Node};
 pub use status::{BlockedStream, Status, Traffic};
 pub use tidings_core::{
     Cause, ConfigError, Event, EventKind, Generation, Heartbeat, Key, KeyError, Lifetime, Member, Mode,
-    Mongering, MongeringError, NameError, NodeName, NodeState, Outcome, Question, Request, RequestError,
-    RequestId, Shown, Snapshot, Stamp, Standing, Stop, StreamEnd, Suspected, Value, Version, WallClock,
-    WriteError,
+    Mongering, MongeringError, NOTHING, NameError, NodeName, NodeState, Outcome, Question, Request,
+    RequestError, RequestId, Shown, Snapshot, Stamp, Standing, Stop, StreamEnd, Suspected, Value, Version,
+    WallClock, WriteError,
 };
 pub use watch::Watch;
 

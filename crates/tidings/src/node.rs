@@ -51,6 +51,14 @@ pub struct Found {
     pub lifetime: Lifetime,
 }
 
+impl Found {
+    /// The write that the key shows, as a change has to name it that [expects](Request::expected) it.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        (self.generation, self.version)
+    }
+}
+
 impl Node {
     /// A node to be, of this name: 1 to 64 characters out of `A-Z a-z 0-9 . _ -`, unique in its cluster.
     #[must_use]
@@ -137,7 +145,9 @@ impl Node {
     ) -> Result<Version, Error> {
         let pair = |(key, value): (K, V)| Ok((Key::new(key.as_ref())?, Value::from(value)));
         let pairs = pairs.into_iter().map(pair).collect::<Result<Vec<_>, WriteError>>()?;
-        self.patiently(WRITE_PATIENCE, |reply| Command::Set(pairs.clone(), lifetime, reply)).await
+        self.patiently(WRITE_PATIENCE, |reply| Command::Set(pairs.clone(), lifetime, reply))
+            .await
+            .map(|(_, version)| version)
     }
 
     /// Deletes a key of this node; as [`set`](Self::set).
@@ -146,14 +156,15 @@ impl Node {
     /// There is no such key; otherwise as for [`set`](Self::set).
     pub async fn delete(&self, key: impl AsRef<str>) -> Result<Version, Error> {
         let key = Key::new(key.as_ref()).map_err(WriteError::Key)?;
-        self.change(Request::new(key, None)).await
+        self.change(Request::new(key, None)).await.map(|(_, version)| version)
     }
 
-    /// Changes a key of this node as `request` says, if it shows the write that is expected; as [`set`](Self::set).
+    /// Changes a key of this node as `request` says, if it shows the write that is expected; as [`set`](Self::set). Returns the
+    /// write that the key shows then, to be expected by the next change.
     ///
     /// # Errors
     /// It shows another write ([`WriteError::Conflict`]), or there is no key to delete; otherwise as for [`set`](Self::set).
-    pub async fn change(&self, request: Request) -> Result<Version, Error> {
+    pub async fn change(&self, request: Request) -> Result<Stamp, Error> {
         self.patiently(WRITE_PATIENCE, |reply| Command::Change(request.clone(), reply)).await
     }
 
@@ -209,7 +220,7 @@ impl Node {
         let owner = NodeName::new(owner)?;
         if owner == self.name {
             return match self.change(request).await {
-                Ok(version) => Ok(Outcome::Applied((self.generation().await?, version))),
+                Ok(stamp) => Ok(Outcome::Applied(stamp)),
                 Err(Error::Write(WriteError::Conflict { current, .. })) => Ok(Outcome::Conflict(current)),
                 Err(error) => Err(error),
             };

@@ -6,12 +6,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Query, State};
-use axum::http::header;
+use axum::http::header::{self, HeaderName};
 use axum::http::request::Parts;
 use serde::Deserialize;
-use tidings::{Key, Lifetime, Outcome, Request, Stamp, Value, WriteError};
+use tidings::{Generation, Key, Lifetime, NOTHING, Outcome, Request, Stamp, Value, Version, WriteError};
 
 use crate::body::WrittenBody;
+use crate::cli::LONGEST_WAIT;
 use crate::http::problem::{Kind, Problem};
 use crate::http::target::Target;
 use crate::http::{Desk, no_such_node};
@@ -48,7 +49,7 @@ pub(super) async fn set(
     target: Target,
     terms: Terms,
     body: Body,
-) -> Result<Json<WrittenBody>, Problem> {
+) -> Result<Written, Problem> {
     let value = to_bytes(body, BODY_LIMIT).await.map_err(|_| {
         Problem::new(
             Kind::TooLarge,
@@ -64,7 +65,7 @@ pub(super) async fn delete(
     State(desk): State<Arc<Desk>>,
     target: Target,
     terms: Terms,
-) -> Result<Json<WrittenBody>, Problem> {
+) -> Result<Written, Problem> {
     if terms.lifetime != Lifetime::default() {
         let fix = "leave ttl and ephemeral out: they are for values";
         return Err(Problem::new(Kind::BadRequest, "what is deleted has no time to live".to_owned(), fix));
@@ -72,13 +73,16 @@ pub(super) async fn delete(
     desk.change(target, None, terms).await
 }
 
+/// What was written, with the entity tag that it has now.
+type Written = ([(HeaderName, String); 1], Json<WrittenBody>);
+
 impl Desk {
     async fn change(
         &self,
         target: Target,
         value: Option<Value>,
         Terms { expected, wait, lifetime }: Terms,
-    ) -> Result<Json<WrittenBody>, Problem> {
+    ) -> Result<Written, Problem> {
         let me = self.node.name();
         let owner = if target.is_owned_by(me) { me.to_string() } else { target.owner };
         let key = target.key;
@@ -90,13 +94,27 @@ impl Desk {
             Err(error) => Err(WriteError::Key(error).into()),
         };
         match asked {
-            Ok(Outcome::Applied((generation, version))) => {
-                Ok(Json(WrittenBody { owner, key, version: version.0, generation: generation.0 }))
+            Ok(Outcome::Applied(stamp)) => {
+                let (Generation(generation), Version(version)) = stamp;
+                Ok((
+                    [(header::ETAG, Tag(stamp).quoted())],
+                    Json(WrittenBody { owner, key, version, generation }),
+                ))
             }
+            Ok(Outcome::NotAllowed) => Err(Problem::new(
+                Kind::Refused,
+                format!("{owner} lets nobody ask for changes of {key:?}"),
+                format!("allow it where {owner} runs, with --allow-requests, or write there"),
+            )),
+            Ok(Outcome::Absent) => Err(Problem::new(
+                Kind::NoSuchKey,
+                format!("{owner} has no key {key:?}"),
+                format!("see what there is with `tidings state {owner}`"),
+            )),
             Ok(Outcome::Refused(why)) => Err(Problem::new(
                 Kind::Refused,
-                format!("{owner} does not grant that: {why}"),
-                format!("allow it where {owner} runs, with --allow-requests, or write there"),
+                format!("{owner} does not do that: {why}"),
+                format!("ask for what {owner} can do, or look at it there"),
             )),
             Ok(Outcome::Conflict(current)) => {
                 let shown = current
@@ -122,18 +140,39 @@ impl<S: Sync> FromRequestParts<S> for Terms {
             let fix = "say it as ?wait=10s, ?ttl=30s (500ms, 1h) or ?ephemeral=true, with & between several";
             bad(error.body_text(), fix)
         })?;
-        let mut tags = parts.headers.get_all(header::IF_MATCH).iter();
-        let expected = match (tags.next(), tags.next()) {
-            (None, _) => None,
-            (Some(tag), None) => tag.to_str().ok().and_then(Tag::unquoted),
-            (Some(_), Some(_)) => None,
-        };
-        if expected.is_none() && parts.headers.contains_key(header::IF_MATCH) {
-            let fix = "send one header If-Match: \"GENERATION:VERSION\", as the ETag of a GET";
-            return Err(bad("the header If-Match is no version of a key".to_owned(), fix));
+        if wait.is_some_and(|wait| wait > LONGEST_WAIT) {
+            return Err(bad(
+                "an answer is waited for no longer than an hour".to_owned(),
+                "ask with ?wait=1h or less",
+            ));
         }
+        let expected = expected(parts)?;
         let lifetime = Lifetime { ttl, is_ephemeral: ephemeral };
-        Ok(Self { expected: expected.map(|Tag(stamp)| stamp), wait: wait.unwrap_or(WAIT), lifetime })
+        Ok(Self { expected, wait: wait.unwrap_or(WAIT), lifetime })
+    }
+}
+
+/// What `If-Match` and `If-None-Match` say that the key has to show.
+fn expected(parts: &Parts) -> Result<Option<Stamp>, Problem> {
+    let bad = |detail: &str| {
+        let fix =
+            "send one header: If-Match: \"GENERATION:VERSION\", as the ETag of a GET, or If-None-Match: *";
+        Problem::new(Kind::BadRequest, detail, fix)
+    };
+    let only = |name| {
+        let mut headers = parts.headers.get_all(name).iter();
+        let first = headers.next();
+        if headers.next().is_some() { Err(bad("a condition is given twice")) } else { Ok(first) }
+    };
+    match (only(header::IF_MATCH)?, only(header::IF_NONE_MATCH)?) {
+        (None, None) => Ok(None),
+        (Some(tag), None) => {
+            let tag = tag.to_str().ok().and_then(Tag::unquoted);
+            tag.map(|Tag(stamp)| Some(stamp)).ok_or_else(|| bad("If-Match is no version of a key"))
+        }
+        (None, Some(any)) if any == "*" => Ok(Some(NOTHING)),
+        (None, Some(_)) => Err(bad("If-None-Match is not *")),
+        (Some(_), Some(_)) => Err(bad("two conditions are given")),
     }
 }
 

@@ -14,11 +14,11 @@ impl Gossiper {
         if self.next_expiry() > now.moment {
             return; // As mostly.
         }
-        for (id, gone) in self.cluster.expire(now.moment) {
-            self.say_changes(now, id, gone.clone());
-            self.hear_requests(now, id, &gone);
-        }
+        let gone = self.cluster.expire(now.moment);
         self.owner.expire(now.moment);
+        // First, since what is written now comes after it.
+        gone.iter().for_each(|(id, gone)| self.say_changes(now, *id, gone.clone()));
+        gone.iter().for_each(|(id, gone)| self.hear_requests(now, *id, gone));
         self.look_for_tombstones(now);
     }
 

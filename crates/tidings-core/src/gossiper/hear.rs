@@ -132,11 +132,13 @@ impl Gossiper {
             Learned::Newcomer(changes) => {
                 self.say(now, id, EventKind::Joined);
                 self.judge_newcomer(now, id);
+                self.meet_requester(id, delta.max);
                 changes
             }
             Learned::Restart(changes) => {
                 self.say(now, id, EventKind::Restarted);
                 self.judge_restart(now, id);
+                self.meet_requester(id, delta.max);
                 changes
             }
             Learned::News(changes) => changes,

@@ -33,7 +33,7 @@ impl Gossiper {
 
     /// Collects tombstones, if that makes room for `write`.
     pub(super) fn make_room(&mut self, now: Time, write: &Write) {
-        let refused = self.check(now, write, false).err();
+        let refused = self.check(now, write, false).err().filter(|_| self.farewell.is_none());
         let may = refused.is_some_and(|refused| self.may_make_room(now, &refused));
         if may && self.check(now, write, true).is_ok() {
             self.collect(now);
@@ -104,6 +104,9 @@ impl Gossiper {
         let me = self.cluster.me();
         let before = self.cluster.line(me);
         self.cluster.change_own(|own| own.begin_life(generation));
+        self.owner.begin_life(generation);
+        self.look_for_tombstones(now);
+        self.forget_unbelievable(generation);
         self.heat(now, &before, me);
         let own = self.cluster.own_mut();
         (own.heartbeat, own.authored) = (Heartbeat(0), now.moment);

@@ -230,19 +230,20 @@ pub(super) fn write_piece(out: &mut Writer, piece: &Piece) {
     write_line(out, &piece.line);
     out.varint(piece.total.into());
     out.half(piece.checksum);
+    out.varint(millis(piece.age));
     out.varint(piece.offset.into());
     out.counted(&piece.bytes);
 }
 
 pub(super) fn read_piece(bytes: &mut Reader<'_>) -> Result<Piece, WireError> {
-    let (line, total, checksum, offset) =
-        (read_line(bytes)?, read_half(bytes)?, bytes.half()?, read_half(bytes)?);
+    let (line, total, checksum) = (read_line(bytes)?, read_half(bytes)?, bytes.half()?);
+    let (age, offset) = (Duration::from_millis(bytes.varint()?), read_half(bytes)?);
     let bytes = bytes.counted()?.to_vec();
     let end = u64::from(offset) + bytes.len() as u64;
     if bytes.is_empty() || end > total.into() {
         return Err(WireError::Malformed("a piece beyond the whole"));
     }
-    Ok(Piece { line, total, checksum, offset, bytes })
+    Ok(Piece { line, total, checksum, age, offset, bytes })
 }
 
 pub(super) fn write_namesake(out: &mut Writer, namesake: &Namesake) {

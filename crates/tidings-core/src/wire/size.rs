@@ -29,7 +29,7 @@ pub(crate) const COOKIE: usize = SECTION + 8;
 /// A share of what may be written, with the section.
 const SHARE: usize = SECTION + 2 * COUNT;
 /// What a piece takes beside its bytes, with the section.
-pub(crate) const PIECE: usize = SECTION + 8 + 6 * VARINT;
+pub(crate) const PIECE: usize = SECTION + 8 + 7 * VARINT;
 
 /// The bytes of a varint.
 pub(crate) const fn varint(number: u64) -> usize {

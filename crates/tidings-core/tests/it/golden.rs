@@ -161,7 +161,8 @@ fn bodies() -> Vec<(&'static str, Body)> {
     let rumor =
         Rumor { evidence: some.clone(), lines: lines.clone(), deltas: deltas.clone(), wants_feedback: true };
     let (offset, checksum, bytes) = (900, 0xdead_beef, b"the middle".to_vec());
-    let piece = Piece { line: line("ann", 300), total: 70_000, checksum, offset, bytes };
+    let age = Duration::from_millis(1_500);
+    let piece = Piece { line: line("ann", 300), total: 70_000, checksum, age, offset, bytes };
     vec![
         ("syn", Body::Syn(syn(false))),
         ("pull", Body::Syn(syn(true))),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tidings_core::wire::Writer;
 use tidings_core::{
     Body, Config, Entry, Gossiper, Head, Heartbeat, Identity, Introduction, Key, Lifetime, Message, Moment,
-    News, NodeName, Outcome, Peer, Policy, Request, RequestError, Saved, Sender, Time, Unanswered, Value,
-    Version, WallClock, WriteError,
+    NOTHING, News, NodeName, Outcome, Peer, Policy, Request, RequestError, Saved, Sender, Time, Unanswered,
+    Value, Version, WallClock, WriteError,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -122,9 +122,9 @@ fn a_value_is_that_much_shorter_that_the_request_is_a_value_itself() {
     assert_eq!(found.value.as_bytes().len(), most);
 }
 
-/// What cannot be granted, since nobody would read it, or nobody can have asked it, is no request. What can be, is one.
+/// What nobody can have asked is no request, and what nobody would read is not granted. What can be, is.
 #[test]
-fn a_request_beyond_belief_is_none() {
+fn a_request_beyond_belief_is_not_granted() {
     let year: u64 = 365 * 24 * 3_600_000;
     let believable = at(0).wall.0 + 23 * 3_600_000;
     for (epoch, life, is_one) in [
@@ -149,8 +149,86 @@ fn a_request_beyond_belief_is_none() {
         let posted = (key("tidings/req/00"), Entry::new(Some(Value::from(out.into_bytes())), Version(1)));
         let mallory = node("mallory", vec![posted], Policy::Keys(Vec::new()));
         tell(&mallory, &mut owner, at(1));
-        assert_eq!(shown(&owner, "tidings/ack/"), usize::from(is_one), "{epoch} {life}");
+        assert_eq!(shown(&owner, "color"), usize::from(is_one), "{epoch} {life}");
+        assert_eq!(shown(&owner, "tidings/ack/"), usize::from(epoch == believable), "{epoch} {life}");
     }
+}
+
+/// A node that hears of itself what it cannot have asked goes on as if it had not heard.
+#[test]
+fn a_watermark_that_nobody_reaches_stops_nobody() {
+    for sequence in [1 << 62, (1 << 61) + 1, u64::MAX] {
+        let mut out = Writer::default();
+        out.varint(at(0).wall.0);
+        out.varint(sequence);
+        out.varint(0);
+        let watermark = Entry::new(Some(Value::from(out.into_bytes())), Version(1));
+        let forger = node("forger", vec![(key("tidings/ack/ann"), watermark)], Policy::Keys(Vec::new()));
+        let (mut ann, mut owner) = (ann(), owner(Vec::new()));
+        tell(&forger, &mut ann, at(1));
+        tell(&owner, &mut ann, at(1));
+        let request = || Request::new(key("color"), Some("green".into()));
+        ann.request(at(1), forger.name(), request(), MINUTE).unwrap();
+        ask(&mut ann, &mut owner);
+        assert!(matches!(ann.poll_answer(), Some((id, Ok(Outcome::Applied(_)))) if id.sequence == 2));
+    }
+}
+
+/// A lease: one takes it, and the next one only once it shows nothing any more.
+#[test]
+fn a_key_may_be_expected_to_show_nothing() {
+    let (mut ann, mut owner) = (ann(), owner(Vec::new()));
+    tell(&owner, &mut ann, at(1));
+    for (second, is_taken) in [(1, true), (2, false), (12, true)] {
+        owner.handle_timeout(at(second));
+        let request = Request {
+            expected: Some(NOTHING),
+            lifetime: Lifetime::ttl(Duration::from_secs(10)),
+            ..Request::new(key("lease"), Some("ann".into()))
+        };
+        ann.request(at(second), owner.name(), request, MINUTE).unwrap();
+        tell(&ann, &mut owner, at(second));
+        tell(&owner, &mut ann, at(second));
+        let (_, outcome) = ann.poll_answer().unwrap();
+        assert_eq!(matches!(outcome, Ok(Outcome::Applied(_))), is_taken, "{second} s: {outcome:?}");
+        assert_eq!(matches!(outcome, Ok(Outcome::Conflict(Some(_)))), !is_taken, "{second} s: {outcome:?}");
+    }
+}
+
+#[test]
+fn what_nobody_waits_for_is_withdrawn() {
+    let (mut ann, owner) = (ann(), owner(Vec::new()));
+    tell(&owner, &mut ann, at(1));
+    let request = Request::new(key("color"), None);
+    let id = ann.request(at(1), owner.name(), request, MINUTE).unwrap();
+    assert_eq!(shown(&ann, "tidings/req/"), 1);
+    ann.withdraw(at(2), id);
+    ann.withdraw(at(2), id);
+    assert_eq!((shown(&ann, "tidings/req/"), ann.poll_answer()), (0, Some((id, Err(Unanswered::Late)))));
+    assert_eq!(ann.poll_answer(), None);
+}
+
+/// Strangers that ask for what nobody may have take a part of what an owner may have, and its own writes the rest.
+#[test]
+fn refusals_leave_an_owner_its_room() {
+    let max_bytes = 64 << 10;
+    let config = Config { max_bytes, ..Config::new("test") };
+    let me =
+        Identity { name: NodeName::new("owner").unwrap(), address: ([10, 0, 0, 1], 1).into(), saved: None };
+    let mut owner = Gossiper::new(config, me, 7, at(0)).unwrap();
+    owner.handle_timeout(at(0));
+    for number in 0..600 {
+        let mut stranger = node(&format!("stranger-{number}"), Vec::new(), Policy::Keys(Vec::new()));
+        tell(&owner, &mut stranger, at(1));
+        for _ in 0..8 {
+            let request = Request::new(key("color"), Some("green".into()));
+            stranger.request(at(1), owner.name(), request, MINUTE).unwrap();
+        }
+        tell(&stranger, &mut owner, at(1));
+    }
+    let own = owner.replica(owner.name().id()).unwrap();
+    let most = max_bytes / 16 + 1_024;
+    assert!((1_024..most).contains(&own.bytes()), "{} bytes", own.bytes());
 }
 
 /// The user decides after the key has expired, and before this node had anything else to do.

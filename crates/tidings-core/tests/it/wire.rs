@@ -153,10 +153,11 @@ fn message() -> impl Strategy<Value = Message> {
     let fetch_pieces = (line(), any::<u32>(), any::<u32>());
     let fetch_pieces =
         fetch_pieces.prop_map(|(line, offset, count)| Body::FetchPieces(FetchPieces { line, offset, count }));
-    let piece = (line(), any::<u32>(), 0..1_000_u32, 0..1_000_u32, vec(any::<u8>(), 1..40));
-    let piece = piece.prop_map(|(line, checksum, offset, more, bytes)| {
+    let piece = (line(), any::<u32>(), 0..100_000_u64, 0..1_000_u32, 0..1_000_u32, vec(any::<u8>(), 1..40));
+    let piece = piece.prop_map(|(line, checksum, age, offset, more, bytes)| {
         let total = offset + u32::try_from(bytes.len()).unwrap() + more;
-        Body::Piece(Piece { line, total, checksum, offset, bytes })
+        let age = Duration::from_millis(age);
+        Body::Piece(Piece { line, total, checksum, age, offset, bytes })
     });
     let who = any::<u64>().prop_map(|word| Body::Who(Instance(word)));
     let namesake = prop_oneof![

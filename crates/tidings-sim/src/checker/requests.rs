@@ -77,7 +77,7 @@ impl Checker {
     pub(crate) fn answered(&mut self, now: Moment, place: Place, core: &Gossiper, (id, answer): &Answer) {
         self.count(match answer {
             Ok(Outcome::Applied(_)) => "requests applied",
-            Ok(Outcome::Refused(_)) => "requests refused",
+            Ok(Outcome::NotAllowed | Outcome::Absent | Outcome::Refused(_)) => "requests refused",
             Ok(Outcome::Conflict(_)) => "requests in conflict",
             Err(_) => "requests unanswered",
         });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_core::{Config, EventKind, Mode, StreamEnd};
+use tidings_core::{Config, EventKind, Lifetime, Mode, StreamEnd};
 use tidings_sim::{Counts, Disk, Place, Share, Simulation, StreamFault};
 
 use crate::{MINUTE, SECOND, cluster, config, text};
@@ -65,6 +65,31 @@ fn pieces_arrive_through_loss() {
     sim.until(3 * MINUTE, Simulation::is_equal).expect("all is told in the end");
     assert!(nodes.iter().all(|&node| text(&sim, node, nodes[1], "large") == Some(large("x"))));
     assert!(sim.counts().largest <= 1_200);
+}
+
+/// Pieces are cut once for all who ask for the same: those that are told late are told what is left to live then.
+#[test]
+fn what_comes_in_pieces_lives_no_longer() {
+    let mut sim = Simulation::new(9);
+    sim.check();
+    sim.network.streams = StreamFault::Refused;
+    let owner = sim.start("owner", config(), &[]);
+    sim.run(3 * SECOND);
+    sim.set_for(owner, "large", &large("x"), Lifetime::ttl(MINUTE));
+    let written = sim.moment();
+    let mut met = 0;
+    let newcomers: Vec<Place> = (0..9)
+        .map(|number| {
+            let newcomer = sim.start(&format!("n{number}"), config(), &[owner]);
+            sim.run(6 * SECOND);
+            met += usize::from(text(&sim, newcomer, owner, "large").is_some());
+            newcomer
+        })
+        .collect();
+    assert!(met > 6 && sim.counts().pieces > 0, "{met} have it");
+    sim.run(MINUTE.saturating_sub(sim.moment().since(written)) + 2 * SECOND);
+    assert!(newcomers.iter().all(|&newcomer| text(&sim, newcomer, owner, "large").is_none()));
+    assert_eq!(sim.broken(), None);
 }
 
 /// Each node fetches each value once, from whoever told it: no copy goes to one who has it or has asked elsewhere.

@@ -352,8 +352,10 @@ impl Replica {
             }
         }
         for (key, entry) in delta.entries.iter().filter_map(|(key, _)| fresh.entries.get_key_value(key)) {
-            let shown = self.entries.get(key).and_then(|old| old.value.as_ref());
-            if entry.value.is_some() && entry.value.as_ref() != shown {
+            let is_shown = self.entries.get(key).is_some_and(|old| {
+                (old.version, &old.value) == (entry.version, &entry.value) && !flaw!(ToldAgain)
+            });
+            if entry.value.is_some() && !is_shown {
                 changes.push((key.clone(), entry.value.clone(), entry.version));
             }
         }

@@ -135,7 +135,9 @@ impl Gossiper {
                 changes
             }
             Learned::Restart(changes) => {
-                self.say(now, id, EventKind::Restarted);
+                if !flaw!(RestartUntold) {
+                    self.say(now, id, EventKind::Restarted);
+                }
                 self.judge_restart(now, id);
                 changes
             }

@@ -387,8 +387,12 @@ impl Checker {
         let gc = replica.gc_version();
         let is_there = |key: &Key| replica.entry(key.as_str()).is_some();
         let missing = life.newest.keys().any(|key| !is_there(key) && !life.may_be_collected(now, key, gc));
-        let reused =
-            |version: Version| version <= life.max && life.written.keys().any(|(v, _)| *v == version);
+        // An answer has the version of what was granted, whether it might be or not.
+        let is_other =
+            |(v, key): &(Version, Key), version| *v == version && !key.as_str().starts_with(ANSWERS);
+        let reused = |version: Version| {
+            version <= life.max && life.written.keys().any(|write| is_other(write, version))
+        };
         let is_reused = wrong.as_ref().is_some_and(|(_, version)| reused(*version));
         let expected = life.max;
         if is_reused && let Some((key, version)) = wrong {

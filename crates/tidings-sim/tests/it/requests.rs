@@ -344,3 +344,40 @@ fn an_owner_whose_disk_fails_answers_later() {
     ends_well(&mut sim, requester);
     assert_eq!(sights(&sim, owner, owner, "green"), 1);
 }
+
+/// Who leaves waits for nothing any more, and nobody does later what it asked for.
+#[test]
+fn a_requester_that_leaves_withdraws_what_it_asked() {
+    let (mut sim, [requester, between, owner]) = three(12, durable());
+    sim.crash(owner);
+    ask(&mut sim, requester, owner, "green");
+    sim.run(SECOND);
+    sim.leave(requester);
+    assert_eq!(*outcome(&sim, requester), Err(Unanswered::Late));
+    sim.until(10 * SECOND, |sim| sim.core(requester).has_left()).expect("it leaves");
+    sim.crash(requester);
+    sim.restart(owner, Disk::Kept);
+    sim.until(MINUTE, |sim| sim.member(owner, requester).is_some()).expect("it hears of the other one");
+    sim.run(MINUTE);
+    assert_eq!(sim.broken(), None);
+    assert_eq!(text(&sim, between, owner, "config/color"), None);
+}
+
+/// A request that is answered is over, whether its withdrawal can be saved or not.
+#[test]
+fn a_request_is_answered_once_though_its_withdrawal_is_lost() {
+    let (mut sim, [requester, _, owner]) = three(13, durable());
+    ask(&mut sim, requester, owner, "green");
+    sim.until(SECOND, |sim| kept(sim, requester, "tidings/req/") == 1).expect("it is saved");
+    sim.break_disk(requester, true);
+    until_answered(&mut sim, requester, 1);
+    sim.run(2 * MINUTE);
+    assert!(is_applied(&sim, requester));
+    assert_eq!(sim.answers(requester).len(), 1);
+    sim.break_disk(requester, false);
+    sim.run(5 * SECOND);
+    ask(&mut sim, requester, owner, "blue");
+    until_answered(&mut sim, requester, 2);
+    ends_well(&mut sim, requester);
+    assert_eq!(sights(&sim, owner, owner, "green"), 1);
+}

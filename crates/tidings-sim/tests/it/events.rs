@@ -16,7 +16,7 @@ fn checked(seed: u64) -> Simulation {
 
 /// What `viewer` told of `subject`, in order.
 fn told(sim: &Simulation, viewer: Place, subject: Place) -> impl Iterator<Item = &Event> {
-    let of_subject = |event: &&Event| event.node == *sim.name(subject);
+    let of_subject = move |event: &&Event| event.node == *sim.name(subject);
     sim.events(viewer).iter().map(|(_, event)| event).filter(of_subject)
 }
 

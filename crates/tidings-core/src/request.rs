@@ -119,10 +119,11 @@ impl fmt::Display for RequestId {
 }
 
 impl RequestId {
-    /// The next one in a life of `generation`.
+    /// The next one in a life of `generation`. An owner can say that it heard of any: numbers rise all the same.
     pub(crate) fn next(self, generation: Generation) -> Self {
-        let sequence = if generation > self.epoch { 1 } else { self.sequence.saturating_add(1) };
-        Self { epoch: self.epoch.max(generation), sequence }
+        let later = Self { epoch: generation.max(Generation(self.epoch.0.saturating_add(1))), sequence: 1 };
+        let following = self.sequence.checked_add(1).filter(|_| generation <= self.epoch);
+        following.map_or(later, |sequence| Self { epoch: self.epoch, sequence })
     }
 
     fn write(self, out: &mut Writer) {
@@ -414,6 +415,17 @@ mod tests {
             assert_eq!(Posted::decode(&bytes), Ok(posted));
             are_strict(bytes.as_bytes(), |value| Posted::decode(value).is_ok());
         }
+    }
+
+    #[test]
+    fn numbers_rise_whatever_was_heard_of() {
+        let life = Generation(9);
+        assert_eq!(RequestId::default().next(life), id(9, 1));
+        assert_eq!(id(9, 1).next(life), id(9, 2));
+        assert_eq!(id(8, 7).next(life), id(9, 1));
+        assert_eq!(id(12, 7).next(life), id(12, 8));
+        assert_eq!(id(12, u64::MAX).next(life), id(13, 1));
+        assert_eq!(id(8, u64::MAX).next(life), id(9, 1));
     }
 
     #[test]

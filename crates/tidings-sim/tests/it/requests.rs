@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tidings_core::{
-    Config, EventKind, Key, Outcome, Policy, Request, RequestError, RequestId, Stamp, Unanswered, Value,
+    Config, EventKind, Key, Lifetime, Outcome, Policy, Request, RequestError, RequestId, Stamp, Unanswered,
+    Value,
 };
 use tidings_sim::{Disk, Place, Share, Simulation};
 
@@ -380,4 +381,43 @@ fn a_request_is_answered_once_though_its_withdrawal_is_lost() {
     until_answered(&mut sim, requester, 2);
     ends_well(&mut sim, requester);
     assert_eq!(sights(&sim, owner, owner, "green"), 1);
+}
+
+/// A time to live begins when the owner grants it, however long the request was on its way, and what is ephemeral is gone with
+/// the owner's life, though its disk knows that it was granted.
+#[test]
+fn what_was_asked_for_ends_as_it_was_asked() {
+    let (mut sim, [requester, between, owner]) = three(14, durable());
+    let ends = |lifetime| Request { lifetime, ..change("config/color", Some("green"), None) };
+    sim.crash(owner);
+    sim.request(requester, owner, ends(Lifetime::ttl(5 * SECOND)), MINUTE).unwrap();
+    sim.run(10 * SECOND);
+    sim.restart(owner, Disk::Kept);
+    until_answered(&mut sim, requester, 1);
+    assert!(is_applied(&sim, requester));
+    sim.run(4 * SECOND);
+    assert_eq!(text(&sim, between, owner, "config/color").as_deref(), Some("green"));
+    sim.run(2 * SECOND);
+    assert!([requester, between, owner].iter().all(|&at| text(&sim, at, owner, "config/color").is_none()));
+    sim.request(requester, owner, ends(Lifetime::ephemeral()), MINUTE).unwrap();
+    until_answered(&mut sim, requester, 2);
+    assert!(is_applied(&sim, requester));
+    sim.run(5 * SECOND);
+    assert_eq!(text(&sim, between, owner, "config/color").as_deref(), Some("green"));
+    sim.crash(owner);
+    sim.restart(owner, Disk::Kept);
+    ends_well(&mut sim, requester);
+    assert_eq!(text(&sim, between, owner, "config/color"), None);
+    assert_eq!(sim.answers(requester).len(), 2);
+}
+
+/// A request that expires before it is on disk is never told to anybody.
+#[test]
+fn a_request_that_expires_on_its_way_to_the_disk_is_not_sent() {
+    let (mut sim, [requester, _, owner]) = three(15, durable());
+    sim.request(requester, owner, change("config/color", Some("green"), None), SECOND / 1_000).unwrap();
+    until_answered(&mut sim, requester, 1);
+    assert_eq!(*outcome(&sim, requester), Err(Unanswered::Late));
+    ends_well(&mut sim, requester);
+    assert_eq!(sights(&sim, owner, owner, "green"), 0);
 }

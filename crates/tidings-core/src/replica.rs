@@ -340,8 +340,10 @@ impl Replica {
             }
         }
         for (key, entry) in fresh.entries.after(Version(0)) {
-            let shown = self.entries.get(key.as_str()).and_then(|old| old.value.as_ref());
-            if entry.value.is_some() && entry.value.as_ref() != shown {
+            let is_shown = self.entries.get(key.as_str()).is_some_and(|old| {
+                (old.version, &old.value) == (entry.version, &entry.value) && !flaw!(ToldAgain)
+            });
+            if entry.value.is_some() && !is_shown {
                 changes.push((key.clone(), entry.value.clone(), entry.version));
             }
         }

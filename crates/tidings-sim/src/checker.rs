@@ -15,7 +15,7 @@
 //! | S8 | clusters keep apart | nobody knows a node of another cluster |
 //! | S9 | a durable generation (G1) | where there is a disk: it is saved before it is told, above all that were told, and no acknowledged write is lost |
 //! | S10 | totality | nothing panics, and no step goes on without end |
-//! | S11 | true events | what events tell, one after the other, is what is so; versions rise; lives and deaths alternate |
+//! | S11 | true events | whoever is told a state and then the events has what a look would show; nothing is told twice; versions rise; lives and deaths alternate; so do answers to requests tell what is so |
 //! | L1 | convergence | in the calm, all that run are equal within R = 3 (log2 N + ln N) intervals, and twenty seconds where something takes a stream |
 //! | L2 | islands merge | and know each other |
 //! | L3 | refutation | and believe each other live |
@@ -39,6 +39,7 @@ mod copies;
 mod ghost;
 mod lives;
 mod loads;
+mod picture;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -196,6 +197,7 @@ impl Checker {
         let Some(core) = &node.core else { return };
         self.view(place).own_touched = true;
         self.look_at_own(now, node.moment(now), place, core);
+        self.look_at_picture(now, place, node, core);
         for &id in core.ids() {
             self.look_at_copy(now, place, core, id);
             self.look_for_the_undying(now, place, core, id);

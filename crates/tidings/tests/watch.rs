@@ -1,9 +1,10 @@
 //! What a reader of a node's state and its changes is told. Nothing here waits for time to pass.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tidings::{Event, EventKind, Node, Notice, Watch};
+use tidings::{Event, EventKind, Key, Node, Notice, Snapshot, Standing, Value, Version, Watch};
 
 fn builder(name: &str, seeds: &[SocketAddr]) -> tidings::Builder {
     let seeds = seeds.iter().map(ToString::to_string);
@@ -111,4 +112,63 @@ async fn the_state_can_be_taken_at_once() {
     assert_eq!(state, ["ann joined", "ann live", "ann color=green"]);
     ann.set("color", "blue").await.unwrap();
     assert_eq!(next(&mut watch).await, "ann color=blue");
+}
+
+/// What a reader makes of all that it is told: of each node, what is believed of it, and what its keys show.
+#[derive(Debug, Default, PartialEq)]
+struct Picture(BTreeMap<String, (Option<Standing>, BTreeMap<Key, (Version, Value)>)>);
+
+impl Picture {
+    fn of(snapshot: Snapshot) -> Self {
+        let of_node = |node: tidings::NodeState| {
+            let keys = node.entries.into_iter().map(|(key, shown)| (key, (shown.version, shown.value)));
+            (node.member.name.to_string(), (Some(node.member.standing), keys.collect()))
+        };
+        Self(snapshot.nodes.into_iter().map(of_node).collect())
+    }
+
+    fn take(&mut self, event: &Event) {
+        let (standing, keys) = self.0.entry(event.node.to_string()).or_default();
+        match &event.kind {
+            EventKind::Live => *standing = Some(Standing::Live),
+            EventKind::Unreachable { .. } => *standing = Some(Standing::Unreachable),
+            EventKind::Departed => *standing = Some(Standing::Departed),
+            EventKind::Set { key, value, version } => {
+                keys.insert(key.clone(), (*version, value.clone()));
+            }
+            EventKind::Deleted { key, .. } => drop(keys.remove(key)),
+            EventKind::Joined | EventKind::Restarted | EventKind::StreamFailed { .. } => {}
+        }
+    }
+}
+
+/// Whoever forgets all at a gap has, once the state is told again, what a look shows.
+#[tokio::test]
+async fn after_a_gap_the_picture_is_the_snapshot_again() {
+    let ann = builder("ann", &[]).start().await.unwrap();
+    let bob = builder("bob", &[ann.address()]).start().await.unwrap();
+    bob.set("color", "green").await.unwrap();
+    let mut watch = ann.watch("").await.unwrap();
+    while next(&mut watch).await != "bob color=green" {}
+    ann.set("early", "x").await.unwrap();
+    assert_eq!(next(&mut watch).await, "ann early=x");
+    for number in 0..4_200 {
+        ann.set(format!("key-{}", number % 7), number.to_string()).await.unwrap();
+    }
+    for key in ["early", "key-3"] {
+        ann.delete(key).await.unwrap();
+    }
+    assert!(matches!(watch.next().await, Some(Notice::Gap { .. })));
+    let mut picture = Picture::default();
+    let Some(Notice::Event(first)) = watch.next().await else { panic!("the state comes next") };
+    picture.take(&first);
+    watch.take_state().iter().for_each(|event| picture.take(event));
+    assert_eq!(picture, Picture::of(ann.snapshot().await.unwrap()));
+    ann.set("late", "x").await.unwrap();
+    ann.delete("key-5").await.unwrap();
+    for _ in 0..2 {
+        let Some(Notice::Event(event)) = watch.next().await else { panic!("a change comes next") };
+        picture.take(&event);
+    }
+    assert_eq!(picture, Picture::of(ann.snapshot().await.unwrap()));
 }

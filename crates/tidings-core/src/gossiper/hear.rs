@@ -136,7 +136,9 @@ impl Gossiper {
                 changes
             }
             Learned::Restart(changes) => {
-                self.say(now, id, EventKind::Restarted);
+                if !flaw!(RestartUntold) {
+                    self.say(now, id, EventKind::Restarted);
+                }
                 self.judge_restart(now, id);
                 self.meet_requester(id, delta.max);
                 changes

@@ -84,11 +84,11 @@ impl Gossiper {
     /// How many nodes are live, unreachable and departed, this one included.
     #[must_use]
     pub fn counts(&self) -> [(Standing, usize); 3] {
-        let leaving = usize::from(self.farewell.is_some());
+        let departed = usize::from(self.cluster.own().has_departed());
         [
-            (Standing::Live, self.cluster.live().len() + 1 - leaving),
+            (Standing::Live, self.cluster.live().len() + 1 - departed),
             (Standing::Unreachable, self.cluster.roll(Standing::Unreachable).len()),
-            (Standing::Departed, self.cluster.roll(Standing::Departed).len() + leaving),
+            (Standing::Departed, self.cluster.roll(Standing::Departed).len() + departed),
         ]
     }
 
@@ -171,7 +171,7 @@ impl Gossiper {
     pub fn digest(&self) -> u64 {
         let mut live: Vec<&EndpointState> =
             self.cluster.live().iter().filter_map(|&id| self.cluster.endpoint(id)).collect();
-        if self.farewell.is_none() {
+        if !self.cluster.own().has_departed() {
             live.push(self.cluster.own());
         }
         live.sort_by(|a, b| a.name().cmp(b.name()));
@@ -226,7 +226,7 @@ impl Gossiper {
     fn member(&self, id: NodeId, now: Moment) -> Option<Member> {
         let endpoint = self.cluster.endpoint(id)?;
         let is_self = id == self.cluster.me();
-        let own = if self.farewell.is_some() { Standing::Departed } else { Standing::Live };
+        let own = if endpoint.has_departed() { Standing::Departed } else { Standing::Live };
         let standing = if is_self { own } else { self.cluster.standing(id)? };
         let phi = self.suspected(id, now).map_or(0.0, |suspected| suspected.silence.max(suspected.attempts));
         let shown = |(key, entry): &(&crate::Key, &crate::Entry)| !key.is_reserved() && entry.value.is_some();

@@ -192,6 +192,7 @@ proptest! {
         mix(&live_through(&deeds), &steps);
     }
 
+    /// R31.
     #[test]
     fn merging_is_idempotent_commutative_and_associative(deeds in deeds(), steps in steps()) {
         let history = live_through(&deeds);
@@ -246,6 +247,18 @@ fn a_reset_that_comes_late_hides_nothing() {
     let mut replica = Replica::restored(LIFE, Version(2), Version(0), [entry(2)]);
     assert_eq!(replica.apply(&reset, NOW, LIMITS), Applied::Taken(Vec::new()));
     assert_eq!(replica, Replica::restored(LIFE, Version(3), Version(1), [entry(2)]));
+}
+
+/// Who compares a key before writing it has to know each write of it, also one of the same value.
+#[test]
+fn a_reset_tells_a_write_of_the_same_value_and_none_that_is_shown() {
+    let entry = |number, version| (key(number), Entry::new(Some(Value::from("v")), Version(version)));
+    let owner = Replica::restored(LIFE, Version(4), Version(3), [entry(1, 1), entry(2, 4)]);
+    let mut replica = Replica::restored(LIFE, Version(2), Version(0), [entry(1, 1), entry(2, 2)]);
+    let reset = cut(&owner, &replica, PLENTY).unwrap();
+    assert_eq!(reset.span, Span::Reset);
+    let told = Applied::Taken(vec![(key(2), Some(Value::from("v")), Version(4))]);
+    assert_eq!(replica.apply(&reset, NOW, LIMITS), told);
 }
 
 #[test]

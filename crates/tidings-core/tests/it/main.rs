@@ -4,5 +4,6 @@ mod deltas;
 mod ends;
 mod exchange;
 mod golden;
+mod replay;
 mod requests;
 mod wire;

@@ -108,6 +108,7 @@ impl Simulation {
         let Some(&first) = running.first() else { return };
         let config = &self.nodes[first.0].config;
         let interval = config.interval;
+        self.look_at_pictures();
         let intervals =
             |span: Duration| u32::try_from(span.as_millis() / interval.as_millis().max(1)).unwrap_or(0);
         let (of_streams, of_refutation) = (intervals(STREAMS), intervals(REFUTATION));
@@ -231,6 +232,18 @@ impl Simulation {
     /// Whether a node takes one of `down` for live.
     fn takes_for_live(&self, place: Place, down: &BTreeSet<NodeId>) -> bool {
         down.iter().any(|&id| self.core(place).standing(id) == Some(Standing::Live))
+    }
+
+    /// S11, of all that run.
+    fn look_at_pictures(&mut self) {
+        let (now, running) = (self.now, self.running());
+        let Some(checker) = &mut self.checker else { return };
+        for place in running {
+            let node = &self.nodes[place.0];
+            if let Some(core) = &node.core {
+                checker.look_at_picture(now, place, node, core);
+            }
+        }
     }
 
     fn look_at_the_end(&mut self) {

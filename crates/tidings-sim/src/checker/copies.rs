@@ -1,14 +1,14 @@
 //! What nodes hold of others, and what they tell of it: S1, S2, S4, S7, S8, S11.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidings_core::{
-    Body, Event, EventKind, Generation, Gossiper, Head, Key, Message, Moment, NodeId, Replica, Span,
-    Standing, Value, Version,
+    Body, Event, EventKind, Generation, Gossiper, Head, Key, Message, Moment, NodeId, Replica, Span, Value,
+    Version,
 };
 
 use super::ghost::Life;
+use super::picture::Picture;
 use super::{Checker, Promise};
 use crate::node::Place;
 
@@ -17,10 +17,8 @@ use crate::node::Place;
 pub(super) struct Seen {
     /// How far its copy had come.
     at: (Generation, Version),
-    /// What its events say that is shown, and since which write of which life.
-    shown: BTreeMap<Key, (Generation, Version, Value)>,
-    /// What its events say that it believes.
-    pub standing: Option<Standing>,
+    /// What its events say of it.
+    pub picture: Picture,
     /// Where the other one was when it was convicted, and whether it was heard of since, by its own word or an answer.
     pub convicted_at: Option<Head>,
     pub was_heard: bool,
@@ -99,8 +97,8 @@ impl Checker {
         self.arrived(place, id, at.1);
         let seen = self.view(place).seen.entry(id).or_default();
         let before = std::mem::replace(&mut seen.at, at);
-        let untrue = picture_differs(seen, replica);
-        let (said, held) = (seen.standing, core.standing(id));
+        let untrue = seen.picture.differs(replica);
+        let (said, held) = (seen.picture.standing, core.standing(id));
         let is_mine = me == Some(id);
         if at < before && !is_mine {
             let (name, (g, v)) = (self.name(id), before);
@@ -112,9 +110,9 @@ impl Checker {
             let what = format_args!("its events say that {name} is {said:?}, and it takes it for {held:?}");
             self.break_promise(Promise::S11, now, place, what);
         }
-        if let Some(key) = untrue {
+        if let Some(what) = untrue {
             let name = self.name(id);
-            let what = format_args!("its events of {key} of {name} do not lead to what it holds");
+            let what = format_args!("its events of {name} do not lead to what it holds: {what}");
             self.break_promise(Promise::S11, now, place, what);
         }
     }
@@ -149,7 +147,7 @@ impl Checker {
             EventKind::Restarted | EventKind::StreamFailed { .. } => return,
         };
         let generation = event.generation;
-        let shown = &mut self.view(place).seen.entry(id).or_default().shown;
+        let shown = &mut self.view(place).seen.entry(id).or_default().picture.shown;
         let before = match value {
             Some(value) => shown.insert(key.clone(), (generation, version, value.clone())),
             None => shown.remove(key),
@@ -157,14 +155,12 @@ impl Checker {
         // A node may fall back to a lower generation of its own that others believe (G3).
         let is_mine = self.view(place).me == Some(id);
         let falls = before.as_ref().is_some_and(|(g, v, _)| {
-            // What ends by itself is told as the version that it was.
-            if *g == generation {
-                *v > version || *v == version && value.is_some()
-            } else {
-                *g > generation && !is_mine
-            }
+            if *g == generation { *v > version } else { *g > generation && !is_mine }
         });
         let vain = before.is_none() && value.is_none();
+        // What ends by itself is told as the version that it was.
+        let again =
+            value.is_some() && before.as_ref().is_some_and(|(g, v, _)| (*g, *v) == (generation, version));
         // Its own deletes it tells before they show.
         let deleted = value.is_some()
             || is_mine
@@ -178,6 +174,9 @@ impl Checker {
             let before = before.map(|(g, v, _)| (g, v));
             let what = format_args!("tells of {key} of {name} as version {version}, after {before:?}");
             self.break_promise(Promise::S2, now, place, what);
+        } else if again {
+            let what = format_args!("tells twice of {key} of {name} as version {version}");
+            self.break_promise(Promise::S11, now, place, what);
         } else if vain {
             let what = format_args!("tells that {key} of {name} goes, and never told that it was there");
             self.break_promise(Promise::S11, now, place, what);
@@ -190,12 +189,9 @@ impl Checker {
     /// What a node shows of itself from the start, it tells nobody.
     pub(super) fn knows_itself(&mut self, place: Place, replica: &Replica) {
         let Some(me) = self.view(place).me else { return };
-        let generation = replica.generation();
         let seen = self.view(place).seen.entry(me).or_default();
-        seen.at = (generation, replica.max_version());
-        seen.shown = visible(replica)
-            .map(|(key, version, value)| (key.clone(), (generation, version, value.clone())))
-            .collect();
+        seen.at = (replica.generation(), replica.max_version());
+        seen.picture = Picture::of_own(replica);
     }
 }
 
@@ -211,22 +207,9 @@ fn was_deleted(life: &Life, now: Moment, key: &Key, version: Version, is_new_lif
 }
 
 /// The keys that users see.
-fn visible(replica: &Replica) -> impl Iterator<Item = (&Key, Version, &Value)> {
+pub(super) fn visible(replica: &Replica) -> impl Iterator<Item = (&Key, Version, &Value)> {
     let entries = replica.entries().filter(|(key, _)| !key.as_str().starts_with(Key::RESERVED));
     entries.filter_map(|(key, entry)| Some((key, entry.version, entry.value.as_ref()?)))
-}
-
-/// A key of which events told something else than what is so.
-fn picture_differs(seen: &Seen, replica: &Replica) -> Option<Key> {
-    let mut told = seen.shown.iter();
-    for (key, _, value) in visible(replica) {
-        match told.next() {
-            Some((k, (.., v))) if k == key && v == value => {}
-            Some((k, _)) if k < key => return Some(k.clone()),
-            Some(_) | None => return Some(key.clone()),
-        }
-    }
-    told.next().map(|(key, _)| key.clone())
 }
 
 /// Holds a copy against the life that it is of.

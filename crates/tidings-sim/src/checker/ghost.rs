@@ -122,6 +122,12 @@ impl Life {
         })
     }
 
+    /// Whether something was written as `version`: an answer may have been, with what was granted too often.
+    fn is_taken(&self, version: Version) -> bool {
+        let is_it = |(v, key): &(Version, Key)| *v == version && !key.as_str().starts_with(ANSWERS);
+        version <= self.max && self.written.keys().any(is_it)
+    }
+
     /// The newest write that a user was told of: a departure is none, and not for the disk.
     fn acknowledged(&self) -> Option<Version> {
         let by_users = self.newest.iter().filter(|(key, _)| !key.as_str().starts_with(Key::RESERVED));
@@ -387,9 +393,7 @@ impl Checker {
         let gc = replica.gc_version();
         let is_there = |key: &Key| replica.entry(key.as_str()).is_some();
         let missing = life.newest.keys().any(|key| !is_there(key) && !life.may_be_collected(now, key, gc));
-        let reused =
-            |version: Version| version <= life.max && life.written.keys().any(|(v, _)| *v == version);
-        let is_reused = wrong.as_ref().is_some_and(|(_, version)| reused(*version));
+        let is_reused = wrong.as_ref().is_some_and(|(_, version)| life.is_taken(*version));
         let expected = life.max;
         if is_reused && let Some((key, version)) = wrong {
             let what = format_args!("shows {key} as version {}, which is another write", version.0);

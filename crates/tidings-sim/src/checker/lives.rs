@@ -17,29 +17,24 @@ impl Checker {
     /// A node told its user something.
     pub(crate) fn says(&mut self, now: Moment, place: Place, core: &Gossiper, event: &Event) {
         let id = self.ids.get(&event.node).copied().unwrap_or_else(|| event.node.id());
-        self.view(place).touched.push(id);
+        let view = self.view(place);
+        view.touched.push(id);
+        let is_mine = view.me == Some(id);
+        if let Some(what) = view.seen.entry(id).or_default().picture.live_on(event, is_mine) {
+            let name = self.name(id);
+            self.break_promise(Promise::S11, now, place, format_args!("tells that {name} {what}"));
+        }
         match &event.kind {
             EventKind::Set { .. } | EventKind::Deleted { .. } => self.says_change(now, place, id, event),
             EventKind::StreamFailed { .. } => self.count("streams given up"),
-            EventKind::Joined => {
-                let known = self.view(place).seen.get(&id).is_some_and(|seen| seen.standing.is_some());
-                if known {
-                    let name = self.name(id);
-                    self.break_promise(
-                        Promise::S11,
-                        now,
-                        place,
-                        format_args!("tells twice that {name} joined"),
-                    );
-                }
-            }
+            EventKind::Joined => {}
             EventKind::Restarted => self.count("restarts seen"),
             EventKind::Live => self.says_live(now, place, core, id, event),
             EventKind::Unreachable { .. } => self.says_unreachable(now, place, core, id, event),
             EventKind::Departed => {
                 self.count("departures seen");
                 let seen = self.view(place).seen.entry(id).or_default();
-                let before = seen.standing.replace(Standing::Departed);
+                let before = seen.picture.standing.replace(Standing::Departed);
                 let twice = before == Some(Standing::Departed) && seen.departed >= Some(event.generation);
                 seen.departed = seen.departed.max(Some(event.generation));
                 if twice {
@@ -53,7 +48,7 @@ impl Checker {
     fn says_live(&mut self, now: Moment, place: Place, core: &Gossiper, id: NodeId, event: &Event) {
         let head = core.head(id).unwrap_or_default();
         let seen = self.view(place).seen.entry(id).or_default();
-        let before = seen.standing.replace(Standing::Live);
+        let before = seen.picture.standing.replace(Standing::Live);
         let returned = seen.departed.is_some_and(|departed| departed >= event.generation);
         let convicted_at = seen.convicted_at.take();
         let is_unfounded = !seen.was_heard && convicted_at.is_some_and(|convicted_at| head <= convicted_at);
@@ -82,7 +77,7 @@ impl Checker {
         let view = self.view(place);
         let (holds, interval) = (view.holds_until.is_some_and(|until| now < until), view.interval);
         let seen = view.seen.entry(id).or_default();
-        let before = seen.standing.replace(Standing::Unreachable);
+        let before = seen.picture.standing.replace(Standing::Unreachable);
         (seen.convicted_at, seen.was_heard) = (Some(head), false);
         seen.convictions.retain(|at| now.since(*at) < SPAN * interval);
         seen.convictions.push(now);

@@ -2,6 +2,7 @@
 
 mod basics;
 mod deletes;
+mod events;
 mod forgery;
 mod islands;
 mod large;

@@ -89,8 +89,8 @@ fn s14_halves_are_one_again_within_a_few_rounds() {
 /// most.
 #[test]
 fn m14_a_return_is_news_for_all() {
-    for seed in 0..3 {
-        let (mut sim, places) = lan(seed, 250, &config());
+    for (seed, nodes) in [(0, 250), (1, 250), (2, 1_000)] {
+        let (mut sim, places) = lan(seed, nodes, &config());
         let (lost, others) = (places[7], [&places[..7], &places[8..]].concat());
         sim.network.part(&[lost], &others);
         until_all_take_for(&mut sim, lost, &others, Standing::Unreachable);

@@ -73,6 +73,8 @@ each_is_found! {
     s10_totality: Fatal is S10;
     s11_true_events: ChangeUntold is S11;
     s11_true_standings: ConvictionUntold is S11;
+    s11_true_lives: RestartUntold is S11;
+    s11_nothing_is_told_twice: ToldAgain is S11;
     s11_true_answers: Misreported is S11;
     l1_convergence: Withheld is L1;
     l1_sketches: Unsketched is L1;

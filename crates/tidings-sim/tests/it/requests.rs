@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tidings_core::{
-    Config, EventKind, Key, Outcome, Policy, Request, RequestError, RequestId, Stamp, Unanswered, Value,
+    Config, EventKind, Key, Lifetime, Outcome, Policy, Request, RequestError, RequestId, Stamp, Unanswered,
+    Value,
 };
 use tidings_sim::{Disk, Place, Share, Simulation};
 
@@ -342,4 +343,80 @@ fn an_owner_whose_disk_fails_answers_later() {
     assert!(is_applied(&sim, requester));
     ends_well(&mut sim, requester);
     assert_eq!(sights(&sim, owner, owner, "green"), 1);
+}
+
+/// Who leaves waits for nothing any more, and nobody does later what it asked for.
+#[test]
+fn a_requester_that_leaves_withdraws_what_it_asked() {
+    let (mut sim, [requester, between, owner]) = three(12, durable());
+    sim.crash(owner);
+    ask(&mut sim, requester, owner, "green");
+    sim.run(SECOND);
+    sim.leave(requester);
+    assert_eq!(*outcome(&sim, requester), Err(Unanswered::Late));
+    sim.until(10 * SECOND, |sim| sim.core(requester).has_left()).expect("it leaves");
+    sim.crash(requester);
+    sim.restart(owner, Disk::Kept);
+    sim.until(MINUTE, |sim| sim.member(owner, requester).is_some()).expect("it hears of the other one");
+    sim.run(MINUTE);
+    assert_eq!(sim.broken(), None);
+    assert_eq!(text(&sim, between, owner, "config/color"), None);
+}
+
+/// A request that is answered is over, whether its withdrawal can be saved or not.
+#[test]
+fn a_request_is_answered_once_though_its_withdrawal_is_lost() {
+    let (mut sim, [requester, _, owner]) = three(13, durable());
+    ask(&mut sim, requester, owner, "green");
+    sim.until(SECOND, |sim| kept(sim, requester, "tidings/req/") == 1).expect("it is saved");
+    sim.break_disk(requester, true);
+    until_answered(&mut sim, requester, 1);
+    sim.run(2 * MINUTE);
+    assert!(is_applied(&sim, requester));
+    assert_eq!(sim.answers(requester).len(), 1);
+    sim.break_disk(requester, false);
+    sim.run(5 * SECOND);
+    ask(&mut sim, requester, owner, "blue");
+    until_answered(&mut sim, requester, 2);
+    ends_well(&mut sim, requester);
+    assert_eq!(sights(&sim, owner, owner, "green"), 1);
+}
+
+/// A time to live begins when the owner grants it, however long the request was on its way, and what is ephemeral is gone with
+/// the owner's life, though its disk knows that it was granted.
+#[test]
+fn what_was_asked_for_ends_as_it_was_asked() {
+    let (mut sim, [requester, between, owner]) = three(14, durable());
+    let ends = |lifetime| Request { lifetime, ..change("config/color", Some("green"), None) };
+    sim.crash(owner);
+    sim.request(requester, owner, ends(Lifetime::ttl(5 * SECOND)), MINUTE).unwrap();
+    sim.run(10 * SECOND);
+    sim.restart(owner, Disk::Kept);
+    until_answered(&mut sim, requester, 1);
+    assert!(is_applied(&sim, requester));
+    sim.run(4 * SECOND);
+    assert_eq!(text(&sim, between, owner, "config/color").as_deref(), Some("green"));
+    sim.run(2 * SECOND);
+    assert!([requester, between, owner].iter().all(|&at| text(&sim, at, owner, "config/color").is_none()));
+    sim.request(requester, owner, ends(Lifetime::ephemeral()), MINUTE).unwrap();
+    until_answered(&mut sim, requester, 2);
+    assert!(is_applied(&sim, requester));
+    sim.run(5 * SECOND);
+    assert_eq!(text(&sim, between, owner, "config/color").as_deref(), Some("green"));
+    sim.crash(owner);
+    sim.restart(owner, Disk::Kept);
+    ends_well(&mut sim, requester);
+    assert_eq!(text(&sim, between, owner, "config/color"), None);
+    assert_eq!(sim.answers(requester).len(), 2);
+}
+
+/// A request that expires before it is on disk is never told to anybody.
+#[test]
+fn a_request_that_expires_on_its_way_to_the_disk_is_not_sent() {
+    let (mut sim, [requester, _, owner]) = three(15, durable());
+    sim.request(requester, owner, change("config/color", Some("green"), None), SECOND / 1_000).unwrap();
+    until_answered(&mut sim, requester, 1);
+    assert_eq!(*outcome(&sim, requester), Err(Unanswered::Late));
+    ends_well(&mut sim, requester);
+    assert_eq!(sights(&sim, owner, owner, "green"), 0);
 }

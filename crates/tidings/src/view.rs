@@ -23,7 +23,9 @@ pub(crate) struct Books {
     pub(crate) received: Traffic,
     pub(crate) dropped: BTreeMap<&'static str, u64>,
     pub(crate) set_aside: Vec<PathBuf>,
-    pub(crate) disk_error: Option<String>,
+    /// Why the state could not be saved the last time, and why the addresses of others could not.
+    pub(crate) unsaved: Option<String>,
+    pub(crate) peers_unsaved: Option<String>,
     pub(crate) has_seeds: bool,
     /// How many events were told.
     pub(crate) told: u64,
@@ -80,10 +82,19 @@ impl View<'_> {
             ));
         }
         for path in &self.books.set_aside {
-            warnings.push(format!("a damaged file was set aside as {}: look at the disk", path.display()));
+            warnings.push(format!(
+                "a damaged file was set aside as {}, and what this node had there is gone: look at the disk, and write anew \
+                 what is missing",
+                path.display()
+            ));
         }
-        if let Some(error) = &self.books.disk_error {
-            warnings.push(format!("the state cannot be saved ({error}): make room on the disk"));
+        if let Some(error) = &self.books.unsaved {
+            warnings.push(format!(
+                "the state cannot be saved ({error}), so that writes are refused: make room on the disk"
+            ));
+        } else if let Some(error) = &self.books.peers_unsaved {
+            warnings
+                .push(format!("the addresses of others cannot be saved ({error}): make room on the disk"));
         }
         warnings
     }

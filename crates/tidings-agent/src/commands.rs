@@ -205,6 +205,7 @@ fn status_table(status: &StatusBody) -> String {
         ("rounds", format!("{}, by {}", status.rounds, visible(&status.mode))),
         ("repairs", status.repairs.to_string()),
         ("writes", limit),
+        ("disk", visible(&status.disk)),
         ("sent", traffic(&status.sent)),
         ("received", traffic(&status.received)),
         (
@@ -332,6 +333,7 @@ mod tests {
             mode: "push-pull".to_owned(),
             repairs: 2,
             write_limit: Some(900),
+            disk: "well".to_owned(),
             blocked_streams: vec![BlockedStreamBody {
                 address: ([127, 0, 0, 1], 9).into(),
                 end: "refused".to_owned(),

@@ -239,7 +239,7 @@ impl Builder {
         let config = Config { durable: self.data_dir.is_some(), ..self.config };
         let opened = self.data_dir.as_deref().map(|dir| Disk::open(dir, &name)).transpose()?;
         let (disk, found) = opened.map_or_else(Default::default, |(disk, found)| (Some(disk), found));
-        let Found { saved, peers, set_aside, .. } = found.logged();
+        let Found { saved, peers, set_aside, is_half } = found.logged();
         let rng_seed = match self.rng_seed {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|error| bind(error.into()))?,
@@ -278,7 +278,7 @@ impl Builder {
             starter,
             Arc::clone(&ended),
         );
-        tokio::spawn(driver.warn_of(set_aside).lose(loss).decide_by(self.decider).run());
+        tokio::spawn(driver.warn_of(set_aside, is_half).lose(loss).decide_by(self.decider).run());
         let node = Node::new(name, cluster, address, commands, heard, ended);
         match begun.await {
             Ok(Ok(())) => Ok(node),

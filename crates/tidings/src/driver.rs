@@ -136,9 +136,9 @@ impl Driver {
         }
     }
 
-    /// Lets the status say that these files were damaged.
-    pub(crate) fn warn_of(mut self, set_aside: Vec<PathBuf>) -> Self {
-        self.books.set_aside = set_aside;
+    /// Lets the status say what was damaged on the disk: these files were set aside, or one of two copies was not whole.
+    pub(crate) fn warn_of(mut self, set_aside: Vec<PathBuf>, is_half: bool) -> Self {
+        (self.books.set_aside, self.books.is_half) = (set_aside, is_half);
         self
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tidings_core::{Event, Gossiper, Standing, Time};
 use tokio::sync::broadcast;
 
-use crate::status::{BlockedStream, Status, Traffic};
+use crate::status::{BlockedStream, DiskHealth, Status, Traffic};
 
 /// A node, as its driver shows it to whoever asks.
 pub(crate) struct View<'a> {
@@ -22,7 +22,9 @@ pub(crate) struct Books {
     pub(crate) sent: Traffic,
     pub(crate) received: Traffic,
     pub(crate) dropped: BTreeMap<&'static str, u64>,
+    /// What was damaged in the data directory, and set aside; and whether one of the two copies of the state was not whole.
     pub(crate) set_aside: Vec<PathBuf>,
+    pub(crate) is_half: bool,
     /// Why the state could not be saved the last time, and why the addresses of others could not.
     pub(crate) unsaved: Option<String>,
     pub(crate) peers_unsaved: Option<String>,
@@ -56,11 +58,22 @@ impl View<'_> {
             mode: self.core.config().mode,
             repairs: self.core.repairs(),
             write_limit: self.core.write_limit(),
+            disk: self.disk(),
             sent: self.books.sent,
             received: self.books.received,
             warnings: self.warnings(&dropped, &blocked_streams),
             dropped,
             blocked_streams,
+        }
+    }
+
+    fn disk(&self) -> DiskHealth {
+        match (&self.books.unsaved, self.books.set_aside.is_empty()) {
+            _ if !self.core.config().durable => DiskHealth::None,
+            (Some(_), _) => DiskHealth::Failing,
+            (None, false) => DiskHealth::Damaged,
+            (None, true) if self.books.is_half => DiskHealth::Recovered,
+            (None, true) => DiskHealth::Well,
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use tidings::{Error, EventKind, Node, Notice};
+use tidings::{DiskHealth, Error, EventKind, Node, Notice};
 
 fn builder(name: &str, seeds: &[SocketAddr]) -> tidings::Builder {
     let seeds = seeds.iter().map(ToString::to_string);
@@ -41,6 +41,7 @@ async fn r70_a_disk_that_takes_nothing_refuses_writes_until_it_does() {
     assert!(refused.to_string().starts_with("the write could not be saved: "));
     assert!(refused.fix().unwrap().starts_with("make room on the disk"));
     assert!(says(&ann, "the state cannot be saved (").await);
+    assert_eq!(ann.status().await.unwrap().disk, DiskHealth::Failing);
     let mut events = ann.events();
     bob.set("shape", "round").await.unwrap();
     while ann.get("bob", "shape").await.unwrap().is_none() {
@@ -52,6 +53,7 @@ async fn r70_a_disk_that_takes_nothing_refuses_writes_until_it_does() {
     block(dir.path(), false);
     // The disk is tried again in each interval, whether anybody writes or not.
     while says(&ann, "the state cannot be saved").await {}
+    assert_eq!(ann.status().await.unwrap().disk, DiskHealth::Well);
     ann.set("color", "blue").await.unwrap();
     let mut events = bob.events();
     while color(&bob).await.is_none_or(|color| color.as_str() != Some("blue")) {
@@ -82,4 +84,37 @@ async fn r70_a_node_does_not_start_on_a_disk_that_takes_nothing() {
     let found = ann.get("ann", "color").await.unwrap().unwrap();
     assert_eq!((found.value.as_str(), found.version), (Some("green"), version));
     assert!(found.generation > before);
+}
+
+/// R69: of two damaged copies one is enough; without both, the node begins as on an empty disk, in a new life, and says so.
+#[tokio::test]
+async fn r69_a_node_goes_on_from_a_damaged_disk_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (start, slots) =
+        (async || builder("ann", &[]).data_dir(dir.path()).start().await.unwrap(), ["state-0", "state-1"]);
+    let damage = |slot: &str| fs::write(dir.path().join(slot), "damage").unwrap();
+    let ann = start().await;
+    ann.set("color", "green").await.unwrap();
+    ann.set("shape", "round").await.unwrap();
+    let mut before = ann.status().await.unwrap();
+    assert_eq!(before.disk, DiskHealth::Well);
+    ann.stop().await;
+    for (damaged, health, left) in [
+        (&slots[..1], DiskHealth::Recovered, true),
+        (&slots[1..], DiskHealth::Recovered, true),
+        (&slots[..], DiskHealth::Damaged, false),
+    ] {
+        damaged.iter().copied().for_each(damage);
+        let ann = start().await;
+        let status = ann.status().await.unwrap();
+        assert!(status.generation > before.generation);
+        assert_eq!(status.disk, health);
+        assert_eq!(status.warnings.len(), if left { 0 } else { 2 }, "{:?}", status.warnings);
+        assert!(
+            status.warnings.iter().all(|warning| warning.starts_with("a damaged file was set aside as "))
+        );
+        assert_eq!(ann.get("ann", "color").await.unwrap().is_some(), left);
+        ann.stop().await;
+        before = status;
+    }
 }

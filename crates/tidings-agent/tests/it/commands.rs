@@ -136,6 +136,7 @@ fn status_tells_all_that_the_interface_names() {
         "version",
         "warnings",
         "write_limit",
+        "disk",
     ];
     assert_eq!(fields(&status), expected);
     let traffic = ["datagram_bytes", "datagrams", "stream_bytes", "streams"];

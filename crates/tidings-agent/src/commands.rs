@@ -360,6 +360,7 @@ mod tests {
             rounds      7, by push-pull
             repairs     2
             writes      900 bytes an interval
+            disk        well
             sent        10 datagrams of 1280 bytes · 0 streams of 0 bytes
             received    10 datagrams of 1280 bytes · 0 streams of 0 bytes
             blocked     streams to 127.0.0.1:9 (refused)

@@ -10,6 +10,8 @@
 //! An embedded store would do as well and bring a log, pages and a format of its own, for one small value that is always
 //! written as a whole.
 //!
+//! A slot that can't be read is not whole either, if the other one is; otherwise the node does not start.
+//!
 //! Where no slot is whole and something is there, it is set aside and said, and the node begins as on an empty disk: its
 //! generation follows from the wall clock, and from what the others still claim of it.
 //!
@@ -149,29 +151,32 @@ impl Disk {
     fn find_state(&self, found: &mut Found) -> io::Result<Option<(NodeName, Saved)>> {
         let former = self.files.read(FORMER)?;
         let mut slots = Slots { has_former: former.is_some(), ..Slots::default() };
-        let read = [self.read_slot(SLOTS[0])?, self.read_slot(SLOTS[1])?];
-        found.is_half = !matches!(&read, [Slot::Empty, Slot::Empty] | [Slot::Whole(..), Slot::Whole(..)]);
-        if let [Slot::Whole(_, _, one), Slot::Whole(_, _, other)] = &read {
+        let read = SLOTS.map(|slot| self.read_slot(slot));
+        found.is_half =
+            !matches!(&read, [Ok(Slot::Empty), Ok(Slot::Empty)] | [Ok(Slot::Whole(..)), Ok(Slot::Whole(..))]);
+        if let [Ok(Slot::Whole(_, _, one)), Ok(Slot::Whole(_, _, other))] = &read {
             slots.settled = Some(one.generation).filter(|generation| *generation == other.generation);
         }
-        let damaged: Vec<_> = SLOTS
-            .iter()
-            .zip(&read)
-            .filter(|(_, slot)| matches!(slot, Slot::Damaged))
-            .map(|(file, _)| *file)
-            .collect();
         let mut newest = former.as_deref().and_then(format::opened).and_then(format::read_state);
+        let (mut damaged, mut unreadable) = (Vec::new(), None);
         for (place, slot) in read.into_iter().enumerate() {
-            if let Slot::Whole(sequence, owner, saved) = slot
-                && sequence >= slots.sequence
-            {
-                (slots.next, slots.sequence) = (1 - place, sequence);
-                newest = Some((owner, saved));
+            match slot {
+                Ok(Slot::Whole(sequence, owner, saved)) => {
+                    if sequence >= slots.sequence {
+                        (slots.next, slots.sequence) = (1 - place, sequence);
+                        newest = Some((owner, saved));
+                    }
+                }
+                Ok(Slot::Empty) => {}
+                Ok(Slot::Damaged) => damaged.push(SLOTS[place]),
+                Err(error) => unreadable = Some(error),
             }
         }
         if newest.is_none() {
-            let former = former.is_some().then_some(FORMER);
-            for file in damaged.into_iter().chain(former) {
+            // What can't be read now may be whole.
+            unreadable.map_or(Ok(()), Err)?;
+            damaged.extend(former.is_some().then_some(FORMER));
+            for file in damaged {
                 self.set_aside(file, &mut found.set_aside)?;
             }
             (slots.has_former, found.is_half) = (false, false);

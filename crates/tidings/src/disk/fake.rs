@@ -18,6 +18,8 @@ struct Inner {
     names: BTreeMap<String, usize>,
     contents: Vec<Vec<u8>>,
     done: Vec<Deed>,
+    /// The files that can't be read.
+    unreadable: Vec<String>,
     /// How many bytes all files may have together; `None` if there is room for all.
     room: Option<usize>,
 }
@@ -50,6 +52,11 @@ impl Fake {
     /// How much was done so far.
     pub(super) fn moment(&self) -> usize {
         self.lock().done.len()
+    }
+
+    /// Lets no one read a file any more.
+    pub(super) fn break_file(&self, file: &str) {
+        self.lock().unreadable.push(file.to_owned());
     }
 
     /// Leaves room for so many bytes more; `None`: for all.
@@ -111,6 +118,9 @@ impl Inner {
 impl Files for Fake {
     fn read(&self, file: &str) -> io::Result<Option<Vec<u8>>> {
         let inner = self.lock();
+        if inner.unreadable.iter().any(|unreadable| unreadable == file) {
+            return Err(io::ErrorKind::Other.into());
+        }
         Ok(inner.names.get(file).map(|file| inner.contents[*file].clone()))
     }
 

@@ -152,6 +152,22 @@ fn r69_a_damaged_slot_costs_no_generation() {
     }
 }
 
+/// R69: a slot can't be read. The other one counts; if neither can be, the node does not start, and nothing is set aside.
+#[test]
+fn r69_a_slot_that_cannot_be_read_is_done_without() {
+    for slot in [0, 1] {
+        let fake = Fake::default();
+        let disk = open(&fake).0;
+        lives(40)[..2].iter().for_each(|saved| disk.save(saved).unwrap());
+        fake.break_file(SLOTS[slot]);
+        let (_, found) = open(&fake);
+        assert!(found.is_half && lives(40)[..2].contains(&found.saved.unwrap()));
+        fake.break_file(SLOTS[1 - slot]);
+        let refused = Disk::over(Box::new(fake), Path::new(""), &name(), None);
+        assert!(matches!(refused, Err(Error::DataDir { .. })));
+    }
+}
+
 /// R70: no room, at many a byte of each save: it fails, what was saved before is there, and what has room again is saved.
 #[test]
 fn r70_a_full_disk_keeps_what_was_saved_and_recovers() {

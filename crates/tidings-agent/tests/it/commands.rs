@@ -122,6 +122,7 @@ fn status_tells_all_that_the_interface_names() {
         "converged",
         "departed",
         "digest",
+        "disk",
         "dropped",
         "generation",
         "gossip",
@@ -136,7 +137,6 @@ fn status_tells_all_that_the_interface_names() {
         "version",
         "warnings",
         "write_limit",
-        "disk",
     ];
     assert_eq!(fields(&status), expected);
     let traffic = ["datagram_bytes", "datagrams", "stream_bytes", "streams"];

@@ -1,6 +1,7 @@
 //! `kill -9` at any instant, and a disk that takes nothing, with real processes on real files.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -81,7 +82,7 @@ fn kill_while_starting(dir: &Path, looks: u64) {
         command.arg("--data-dir").arg(dir).stdout(Stdio::null()).spawn().expect("the binary runs");
     for _ in 0..looks {
         // They may not be there yet.
-        let _ = std::fs::read(dir.join("state-0"));
+        let _ = fs::read(dir.join("state-0"));
     }
     child.kill().and_then(|()| child.wait()).expect("it is our child");
 }
@@ -171,4 +172,32 @@ fn r70_an_agent_that_cannot_save_its_generation_does_not_start() {
     assert_eq!(done.out, "", "it was never ready");
     let agent = Agent::start("node", &["--data-dir", path]);
     agent.ok(&["set", "there is", "room"]);
+}
+
+/// R70: nothing can be saved while the agent runs. Whoever writes is told, and so is whoever looks; it is over when it is over.
+#[test]
+fn r70_an_agent_says_that_nothing_can_be_saved_and_goes_on_when_it_can() {
+    let dir = TempDir::new().expect("a directory");
+    let agent = Agent::start("node", &["--data-dir", dir.path().to_str().expect("a path in UTF-8")]);
+    agent.ok(&["set", "color", "green"]);
+    let slots =
+        ["state-0", "state-1"].map(|slot| (dir.path().join(slot), dir.path().join(format!("{slot}.kept"))));
+    for (slot, kept) in &slots {
+        // As good as a full disk: a directory takes no bytes.
+        fs::rename(slot, kept).and_then(|()| fs::create_dir(slot)).expect("the directory is ours");
+    }
+    agent.run(&["set", "color", "red"]).failed(1, "the write could not be saved: ");
+    agent.http("PUT", "/v1/kv/@self/color", b"red").is_problem(507, "no-room");
+    let table = agent.ok(&["status"]);
+    assert!(
+        table.contains("  ! the state cannot be saved (") && table.contains("\ndisk        failing\n"),
+        "{table}"
+    );
+    assert_eq!(agent.ok(&["get", "@self", "color"]), "green\n");
+    for (slot, kept) in &slots {
+        fs::remove_dir(slot).and_then(|()| fs::rename(kept, slot)).expect("the directory is ours");
+    }
+    agent.fetch_until("/v1/status", |status| status["disk"] == "well");
+    agent.ok(&["set", "color", "blue"]);
+    assert!(agent.ok(&["status"]).contains("\ndisk        well\n"));
 }

@@ -14,7 +14,7 @@ const AFTER: usize = 4;
 /// `bytes` are a file, but for its mark and its checksum, which are made to fit. If it is a state, it is the one that
 /// would be written, and a node can go on from it; if it is a list of addresses, likewise.
 pub fn state(bytes: &[u8]) -> bool {
-    let _ = format::opened(bytes);
+    let _ = (format::opened(bytes), format::open_slot(bytes));
     let Some(content) = bytes.len().checked_sub(AFTER).and_then(|end| bytes.get(BEFORE..end)) else {
         return false;
     };
@@ -61,8 +61,8 @@ fn go_on(name: &NodeName, saved: &Saved) {
 /// Saves all that the node wants to be saved, and finds it again.
 fn save(node: &mut Gossiper, now: Time, name: &NodeName) {
     while let Some(persist) = node.poll_persist() {
-        let file = format::sealed(&format::write_state(name, &persist.saved));
-        let found = format::opened(&file).and_then(format::read_state);
+        let slot = format::slot(7, &format::write_state(name, &persist.saved));
+        let found = format::open_slot(&slot).and_then(|(_, content)| format::read_state(content));
         assert_eq!(found, Some((name.clone(), persist.saved)), "what was saved is not found");
         node.handle_persisted(now, persist.mark);
     }

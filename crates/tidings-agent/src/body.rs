@@ -100,6 +100,8 @@ pub(crate) struct StatusBody {
     pub(crate) mode: String,
     pub(crate) repairs: u64,
     pub(crate) write_limit: Option<u64>,
+    /// How the data directory is: `none`, `well`, `recovered`, `damaged` or `failing`.
+    pub(crate) disk: String,
     pub(crate) blocked_streams: Vec<BlockedStreamBody>,
     pub(crate) sent: TrafficBody,
     pub(crate) received: TrafficBody,
@@ -222,6 +224,7 @@ impl StatusBody {
             mode: status.mode.to_string(),
             repairs: status.repairs,
             write_limit: status.write_limit,
+            disk: status.disk.to_string(),
             blocked_streams: status.blocked_streams.iter().map(BlockedStreamBody::from).collect(),
             sent: status.sent.into(),
             received: status.received.into(),

@@ -207,6 +207,7 @@ fn status_table(status: &StatusBody) -> String {
         ("rounds", format!("{}, by {}", status.rounds, visible(&status.mode))),
         ("repairs", status.repairs.to_string()),
         ("writes", limit),
+        ("disk", visible(&status.disk)),
         ("sent", traffic(&status.sent)),
         ("received", traffic(&status.received)),
         (
@@ -334,6 +335,7 @@ mod tests {
             mode: "push-pull".to_owned(),
             repairs: 2,
             write_limit: Some(900),
+            disk: "well".to_owned(),
             blocked_streams: vec![BlockedStreamBody {
                 address: ([127, 0, 0, 1], 9).into(),
                 end: "refused".to_owned(),
@@ -360,6 +362,7 @@ mod tests {
             rounds      7, by push-pull
             repairs     2
             writes      900 bytes an interval
+            disk        well
             sent        10 datagrams of 1280 bytes · 0 streams of 0 bytes
             received    10 datagrams of 1280 bytes · 0 streams of 0 bytes
             blocked     streams to 127.0.0.1:9 (refused)

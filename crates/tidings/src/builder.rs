@@ -237,14 +237,9 @@ impl Builder {
         let (socket, listener) = sockets(self.listen).await.map_err(bind)?;
         let address = self.reachable_at(socket.local_addr().map_err(bind)?)?;
         let config = Config { durable: self.data_dir.is_some(), ..self.config };
-        let opened = self.data_dir.map(|dir| Disk::open(&dir, &name)).transpose()?;
-        let (disk, Found { saved, peers, set_aside }) = match opened {
-            Some((disk, found)) => (Some(disk), found),
-            None => (None, Found::default()),
-        };
-        for path in &set_aside {
-            tracing::error!(path = %path.display(), "a damaged file was set aside, and is not believed");
-        }
+        let opened = self.data_dir.as_deref().map(|dir| Disk::open(dir, &name)).transpose()?;
+        let (disk, found) = opened.map_or_else(Default::default, |(disk, found)| (Some(disk), found));
+        let Found { saved, peers, set_aside, is_half } = found.logged();
         let rng_seed = match self.rng_seed {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|error| bind(error.into()))?,
@@ -283,10 +278,11 @@ impl Builder {
             starter,
             Arc::clone(&ended),
         );
-        tokio::spawn(driver.warn_of(set_aside).lose(loss).decide_by(self.decider).run());
+        tokio::spawn(driver.warn_of(set_aside, is_half).lose(loss).decide_by(self.decider).run());
         let node = Node::new(name, cluster, address, commands, heard, ended);
         match begun.await {
-            Ok(()) => Ok(node),
+            Ok(Ok(())) => Ok(node),
+            Ok(Err(source)) => Err(Error::DataDir { path: self.data_dir.unwrap_or_default(), source }),
             Err(_) => Err(node.conflict().unwrap_or(Error::Stopped)),
         }
     }

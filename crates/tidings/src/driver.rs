@@ -78,8 +78,9 @@ pub(crate) struct Driver {
     events: broadcast::Sender<Event>,
     books: Books,
     loss: Option<Loss>,
-    /// Who waits for the node to begin, and why it ended if it did by itself.
-    starter: Option<oneshot::Sender<()>>,
+    /// Who waits for the node to begin, or to hear that it can't; and why it ended if it did by itself.
+    starter: Option<oneshot::Sender<io::Result<()>>>,
+    has_failed_to_start: bool,
     ended: Arc<OnceLock<Conflict>>,
     commands: mpsc::Receiver<Command>,
 }
@@ -104,7 +105,7 @@ impl Driver {
         events: broadcast::Sender<Event>,
         disk: Option<Disk>,
         contacts: Contacts,
-        starter: oneshot::Sender<()>,
+        starter: oneshot::Sender<io::Result<()>>,
         ended: Arc<OnceLock<Conflict>>,
     ) -> Self {
         let books = Books { has_seeds: contacts.found.is_some(), ..Books::default() };
@@ -129,14 +130,15 @@ impl Driver {
             books,
             loss: None,
             starter: Some(starter),
+            has_failed_to_start: false,
             ended,
             commands,
         }
     }
 
-    /// Lets the status say that these files were damaged.
-    pub(crate) fn warn_of(mut self, set_aside: Vec<PathBuf>) -> Self {
-        self.books.set_aside = set_aside;
+    /// Lets the status say what was damaged on the disk: these files were set aside, or one of two copies was not whole.
+    pub(crate) fn warn_of(mut self, set_aside: Vec<PathBuf>, is_half: bool) -> Self {
+        (self.books.set_aside, self.books.is_half) = (set_aside, is_half);
         self
     }
 
@@ -194,11 +196,11 @@ impl Driver {
             let _ = self.ended.set(conflict);
             return true;
         }
-        if self.core.has_begun() || self.books.disk_error.is_some() {
+        if self.core.has_begun() {
             // Whoever started the node may have gone.
-            self.starter.take().map(|starter| starter.send(()));
+            self.starter.take().map(|starter| starter.send(Ok(())));
         }
-        self.core.has_left()
+        self.core.has_left() || self.has_failed_to_start
     }
 
     /// Does everything that the core wants done.
@@ -400,7 +402,7 @@ impl Driver {
             let answer = answer.map_err(|none| match none {
                 Unanswered::Late => Error::NoAnswer { owner, wait },
                 Unanswered::Unsaved => {
-                    Error::Disk(self.books.disk_error.clone().unwrap_or_else(|| "the disk failed".into()))
+                    Error::Disk(self.books.unsaved.clone().unwrap_or_else(|| "the disk failed".into()))
                 }
             });
             let _ = reply.send(answer);
@@ -411,16 +413,25 @@ impl Driver {
         let now = self.clock.now();
         match result {
             Ok(()) => {
-                self.books.disk_error = None;
+                if self.books.unsaved.take().is_some() {
+                    tracing::info!("the state can be saved again");
+                }
                 self.core.handle_persisted(now, mark);
             }
             Err(error) => {
-                tracing::error!(%error, "the state could not be saved");
+                // It is tried again in every interval: once is enough to say.
+                if self.books.unsaved.replace(error.to_string()).is_none() {
+                    tracing::error!(%error, "the state could not be saved: writes are refused until it can be");
+                }
                 self.core.handle_persist_failed(now, mark);
                 for (_, reply) in self.writers.drain(..) {
                     let _ = reply.send(Err(Error::Disk(error.to_string())));
                 }
-                self.books.disk_error = Some(error.to_string());
+                // A generation that is not on disk must not be told.
+                if let Some(starter) = self.starter.take() {
+                    self.has_failed_to_start = true;
+                    let _ = starter.send(Err(error));
+                }
             }
         }
     }
@@ -438,10 +449,11 @@ impl Driver {
 
     fn peers_saved(&mut self, result: io::Result<Vec<SocketAddr>>) {
         match result {
-            Ok(peers) => self.saved_peers = peers,
+            Ok(peers) => (self.saved_peers, self.books.peers_unsaved) = (peers, None),
             Err(error) => {
-                tracing::error!(%error, "the addresses of the other nodes could not be saved");
-                self.books.disk_error = Some(error.to_string());
+                if self.books.peers_unsaved.replace(error.to_string()).is_none() {
+                    tracing::error!(%error, "the addresses of the other nodes could not be saved");
+                }
             }
         }
     }

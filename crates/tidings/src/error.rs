@@ -86,7 +86,8 @@ pub enum Error {
         /// How long this node waited.
         wait: Duration,
     },
-    /// A write could not be saved. It does not show, and will not.
+    /// A write could not be saved. It does not show, and will not; but where the node crashes before its disk works again, the
+    /// next life may find it there.
     #[error("the write could not be saved: {0}")]
     Disk(String),
     /// The node has stopped, or left. What was asked of it just before may have been done.
@@ -118,6 +119,9 @@ impl Error {
                 address.port()
             )),
             Self::Bind { .. } => Some("listen on an address that this machine has".into()),
+            Self::DataDir { source, .. } if is_full(source) => {
+                Some("make room on the disk of the data directory, and start again".into())
+            }
             Self::DataDir { .. } => Some("give a directory that this process may write to".into()),
             Self::DataDirInUse { .. } | Self::DataDirOfAnother { .. } => {
                 Some("give each node a data directory of its own".into())
@@ -142,6 +146,12 @@ impl From<RequestError> for Error {
             RequestError::UnknownOwner { .. } | RequestError::TooMany => Self::Request(error),
         }
     }
+}
+
+/// Whether there is no room, or no more is allowed.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), FileTooLarge | QuotaExceeded | StorageFull)
 }
 
 fn fix_of_write(refused: &WriteError) -> Option<String> {

@@ -36,7 +36,7 @@ pub use builder::Builder;
 pub use error::Error;
 pub use events::{Events, Notice};
 pub use node::{Found, Node};
-pub use status::{BlockedStream, Status, Traffic};
+pub use status::{BlockedStream, DiskHealth, Status, Traffic};
 pub use tidings_core::{
     Cause, ConfigError, Event, EventKind, Generation, Heartbeat, Key, KeyError, Lifetime, Member, Mode,
     Mongering, MongeringError, NOTHING, NameError, NodeName, NodeState, Outcome, Question, Request,

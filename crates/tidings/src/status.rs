@@ -1,6 +1,7 @@
 //! How a node is doing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 
 use tidings_core::{Generation, Mode, NodeName, StreamEnd};
@@ -36,6 +37,8 @@ pub struct Status {
     /// How many bytes of keys and values it may write in an interval, while the cluster is told more than it takes in;
     /// `None` while nothing limits it.
     pub write_limit: Option<u64>,
+    /// How its data directory is.
+    pub disk: DiskHealth,
     /// Where no stream could be had of late: what is large comes from there in pieces.
     pub blocked_streams: Vec<BlockedStream>,
     /// The datagrams, or parts of them, that it refused, by reason.
@@ -46,6 +49,34 @@ pub struct Status {
     pub received: Traffic,
     /// What is wrong, and what to do about it: a sentence each. Empty when all is well.
     pub warnings: Vec<String>,
+}
+
+/// How a data directory is. Its [text](fmt::Display) is one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskHealth {
+    /// There is none: nothing survives a restart.
+    None,
+    /// All that is acknowledged is saved.
+    Well,
+    /// The same; but at the start one of the two copies of the state was not whole, and the other one counted. After a crash
+    /// nothing is missing; otherwise the last writes of before may be.
+    Recovered,
+    /// At the start something was damaged and could not be done without: it was set aside, and what it held is gone.
+    Damaged,
+    /// Nothing can be saved, so that writes are refused.
+    Failing,
+}
+
+impl fmt::Display for DiskHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Well => "well",
+            Self::Recovered => "recovered",
+            Self::Damaged => "damaged",
+            Self::Failing => "failing",
+        })
+    }
 }
 
 /// An address where no stream could be had.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tidings_core::{Event, Gossiper, Standing, Time};
 use tokio::sync::broadcast;
 
-use crate::status::{BlockedStream, Status, Traffic};
+use crate::status::{BlockedStream, DiskHealth, Status, Traffic};
 
 /// A node, as its driver shows it to whoever asks.
 pub(crate) struct View<'a> {
@@ -22,8 +22,12 @@ pub(crate) struct Books {
     pub(crate) sent: Traffic,
     pub(crate) received: Traffic,
     pub(crate) dropped: BTreeMap<&'static str, u64>,
+    /// What was damaged in the data directory, and set aside; and whether one of the two copies of the state was not whole.
     pub(crate) set_aside: Vec<PathBuf>,
-    pub(crate) disk_error: Option<String>,
+    pub(crate) is_half: bool,
+    /// Why the state could not be saved the last time, and why the addresses of others could not.
+    pub(crate) unsaved: Option<String>,
+    pub(crate) peers_unsaved: Option<String>,
     pub(crate) has_seeds: bool,
     /// How many events were told.
     pub(crate) told: u64,
@@ -54,11 +58,22 @@ impl View<'_> {
             mode: self.core.config().mode,
             repairs: self.core.repairs(),
             write_limit: self.core.write_limit(),
+            disk: self.disk(),
             sent: self.books.sent,
             received: self.books.received,
             warnings: self.warnings(&dropped, &blocked_streams),
             dropped,
             blocked_streams,
+        }
+    }
+
+    fn disk(&self) -> DiskHealth {
+        match (&self.books.unsaved, self.books.set_aside.is_empty()) {
+            _ if !self.core.config().durable => DiskHealth::None,
+            (Some(_), _) => DiskHealth::Failing,
+            (None, false) => DiskHealth::Damaged,
+            (None, true) if self.books.is_half => DiskHealth::Recovered,
+            (None, true) => DiskHealth::Well,
         }
     }
 
@@ -80,10 +95,19 @@ impl View<'_> {
             ));
         }
         for path in &self.books.set_aside {
-            warnings.push(format!("a damaged file was set aside as {}: look at the disk", path.display()));
+            warnings.push(format!(
+                "a damaged file was set aside as {}, and what this node had there is gone: look at the disk, and write anew \
+                 what is missing",
+                path.display()
+            ));
         }
-        if let Some(error) = &self.books.disk_error {
-            warnings.push(format!("the state cannot be saved ({error}): make room on the disk"));
+        if let Some(error) = &self.books.unsaved {
+            warnings.push(format!(
+                "the state cannot be saved ({error}), so that writes are refused: make room on the disk"
+            ));
+        } else if let Some(error) = &self.books.peers_unsaved {
+            warnings
+                .push(format!("the addresses of others cannot be saved ({error}): make room on the disk"));
         }
         warnings
     }

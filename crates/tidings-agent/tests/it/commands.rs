@@ -122,6 +122,7 @@ fn status_tells_all_that_the_interface_names() {
         "converged",
         "departed",
         "digest",
+        "disk",
         "dropped",
         "generation",
         "gossip",

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{Agent, run, tidings};
 
 /// A reader of `/v1/events`.
-struct Events {
+pub(crate) struct Events {
     stream: BufReader<TcpStream>,
     /// The last id that came.
     id: String,
@@ -18,7 +18,7 @@ struct Events {
 
 impl Events {
     /// Begins to read; after the id `after`, if there is one.
-    fn of(agent: &Agent, query: &str, after: Option<&str>) -> Self {
+    pub(crate) fn of(agent: &Agent, query: &str, after: Option<&str>) -> Self {
         let mut stream = BufReader::new(ask(agent, query, after));
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -29,7 +29,7 @@ impl Events {
     }
 
     /// The next event; `None` at the end.
-    fn next(&mut self) -> Option<Value> {
+    pub(crate) fn next(&mut self) -> Option<Value> {
         let mut event = None;
         loop {
             let mut line = String::new();

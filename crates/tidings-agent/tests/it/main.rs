@@ -10,6 +10,7 @@ mod explain;
 mod face;
 mod harness;
 mod http;
+mod kills;
 mod links;
 mod names;
 mod noise;

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::{Child, Stdio};
 
+use serde_json::Value;
+
+use crate::events::Events;
 use crate::harness::{Agent, Answer, Done, http, tidings};
 
 /// Who asks, who stands between, and who owns: the first and the last gossip with the one in the middle alone.
@@ -122,12 +125,13 @@ fn no_answer_in_time_is_exit_4_and_504() {
 }
 
 /// The owner stands still while it is asked, is killed, and starts again with what is on its disk: the request is granted then,
-/// and not once more after that.
+/// the requester is told in which version, and nobody ever sees it granted once more.
 #[test]
 fn an_owner_that_is_killed_half_way_grants_once() {
     let dir = tempfile::TempDir::new().expect("a directory");
     let path = dir.path().to_str().expect("a path in UTF-8");
     let Line { requester, middle, owner } = Line::start(&["--data-dir", path]);
+    let mut seen = Events::of(&middle, "?prefix=config/", None);
     owner.signal("STOP");
     let asking = Asking::begin(&requester, "green");
     middle.fetch_until("/v1/members", |members| {
@@ -140,18 +144,57 @@ fn an_owner_that_is_killed_half_way_grants_once() {
     });
     drop(owner);
     let owner = start_owner(&middle, &["--data-dir", path]);
-    let done = asking.end();
-    assert_eq!(done.code, Some(0), "{}", done.err);
+    let told = asking.granted();
+    let shown = owner.json(&["get", "@self", "config/color"]);
+    assert_eq!((&told["version"], &told["generation"]), (&shown["version"], &shown["generation"]));
     owner.ok(&["set", "config/color", "black"]);
     let owner = restart(owner, &middle, dir.path());
     middle.wait_for_members(3);
     requester.wait_for_key("owner/config/color=black");
     assert_eq!(owner.ok(&["get", "@self", "config/color"]), "black\n");
+    owner.ok(&["set", "config/end", ""]);
+    assert_eq!(values_until_the_end(&mut seen), ["green", "black"]);
+}
+
+/// The owner is killed at the moment at which it shows the change, whether its answer is on its way by then or not: what was
+/// granted is on its disk with the answer, which is told by its next life, and nothing is granted again.
+#[test]
+fn an_owner_that_is_killed_just_after_it_granted_answers_in_its_next_life() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let path = dir.path().to_str().expect("a path in UTF-8");
+    let Line { requester, middle, mut owner } = Line::start(&["--data-dir", path]);
+    let mut before = Vec::new();
+    for color in ["red", "green", "blue"] {
+        let asking = Asking::begin(&requester, color);
+        owner.wait_for_key(&format!("owner/config/color={color}"));
+        let version = owner.json(&["get", "@self", "config/color"])["version"].clone();
+        owner = restart(owner, &middle, dir.path());
+        assert_eq!(asking.granted()["version"], version, "{color}");
+        let shown = owner.json(&["get", "@self", "config/color"]);
+        assert_eq!((&shown["version"], &shown["value"]), (&version, &color.into()));
+        before.push(version.as_u64().expect("a number"));
+    }
+    assert!(before.is_sorted_by(|one, next| one < next), "{before:?}");
 }
 
 fn restart(owner: Agent, middle: &Agent, dir: &Path) -> Agent {
     drop(owner);
     start_owner(middle, &["--data-dir", dir.to_str().expect("a path in UTF-8")])
+}
+
+/// The values of config/color, as they followed each other until config/end came. A state that is told anew, as with a new
+/// life, is no change.
+fn values_until_the_end(events: &mut Events) -> Vec<String> {
+    let mut values: Vec<String> = Vec::new();
+    loop {
+        let event = events.next().expect("an event");
+        let value = event["value"].as_str().unwrap_or_default().to_owned();
+        match event["key"].as_str() {
+            Some("config/end") => return values,
+            Some("config/color") if values.last() != Some(&value) => values.push(value),
+            _ => {}
+        }
+    }
 }
 
 /// A command that waits for an owner.
@@ -160,12 +203,15 @@ struct Asking(Child);
 impl Asking {
     fn begin(requester: &Agent, value: &str) -> Self {
         let mut command = tidings();
-        command.args(["set", "config/color", value, "--owner", "owner", "--wait", "30s"]);
+        command.args(["set", "config/color", value, "--owner", "owner", "--wait", "30s", "-o", "json"]);
         command.args(["--api", &requester.api.to_string()]).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(command.spawn().expect("the binary runs"))
     }
 
-    fn end(self) -> Done {
-        self.0.wait_with_output().expect("it is a child").into()
+    /// What the owner's answer says, which grants it.
+    fn granted(self) -> Value {
+        let done: Done = self.0.wait_with_output().expect("it is a child").into();
+        assert_eq!(done.code, Some(0), "{}", done.err);
+        serde_json::from_str(&done.out).expect("JSON")
     }
 }

@@ -81,7 +81,7 @@ fn r03_a_restart_with_an_older_clock_is_accepted() {
     }
 }
 
-/// A clock ten years ahead at one start: two peers refuse it, and the node falls back to what they can believe.
+/// I2: a clock ten years ahead at one start: two peers refuse it, and the node falls back to what they can believe.
 #[test]
 fn a_boot_with_a_clock_ten_years_ahead_does_not_exclude() {
     for disk in [Disk::Kept, Disk::Lost] {
@@ -141,7 +141,7 @@ fn a_write_is_seen_only_once_it_is_on_disk() {
     }
 }
 
-/// A disk that fails refuses writes and stops nothing else: gossip, detection, and a polite departure.
+/// R70: a disk that fails refuses writes and stops nothing else: gossip, detection, and a polite departure.
 #[test]
 fn a_broken_disk_loses_writes_and_nothing_else() {
     let mut sim = Simulation::new(7);

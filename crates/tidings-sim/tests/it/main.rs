@@ -17,6 +17,7 @@ mod neighbours;
 mod planted;
 mod proof;
 mod requests;
+mod restarts;
 mod rumors;
 mod seeds;
 mod spread;

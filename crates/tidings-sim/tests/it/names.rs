@@ -88,7 +88,7 @@ fn r10_a_cloned_disk_makes_one_node_and_not_two() {
     assert!(nodes.iter().all(|&node| text(&sim, node, nodes[2], "color").as_deref() == Some("green")));
 }
 
-/// A node that moved, as containers do: nobody answers at its old address, and it starts at its new one.
+/// R13: a node that moved, as containers do: nobody answers at its old address, and it starts at its new one.
 #[test]
 fn a_restart_at_another_address_meets_silence_and_starts() {
     let mut sim = Simulation::new(11);

@@ -7,6 +7,28 @@ use tidings_core::wire::{self, Reader, Writer};
 use tidings_core::{Generation, Moment, NodeName, Saved, Version, WallClock};
 
 const MAGIC: &[u8; 8] = b"tidings\x01";
+const SLOT_MAGIC: &[u8; 8] = b"tidings\x02";
+
+/// `body` as a slot holds it: after what says that it is ours, when it was written among the others and how long it is, and
+/// before what says that it is whole. What follows is left from something longer.
+pub(crate) fn slot(sequence: u64, body: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(body.len()).expect("an owner's state is far below 4 GiB");
+    let mut bytes = [&SLOT_MAGIC[..], &sequence.to_be_bytes(), &len.to_be_bytes(), body].concat();
+    let checksum = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&checksum.to_be_bytes());
+    bytes
+}
+
+/// The sequence number and the body of a slot, if all of it is there and unharmed.
+pub(crate) fn open_slot(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    const HEAD: usize = 20;
+    let (sequence, rest) = bytes.strip_prefix(SLOT_MAGIC)?.split_first_chunk::<8>()?;
+    let (len, rest) = rest.split_first_chunk::<4>()?;
+    let (body, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*len)).ok()?)?;
+    let (checksum, _) = rest.split_first_chunk::<4>()?;
+    let whole = crc32fast::hash(bytes.get(..HEAD + body.len())?) == u32::from_be_bytes(*checksum);
+    whole.then_some((u64::from_be_bytes(*sequence), body))
+}
 
 /// `body` between what says that it is ours and what says that it is whole.
 pub(crate) fn sealed(body: &[u8]) -> Vec<u8> {
@@ -120,6 +142,14 @@ pub(super) mod tests {
         .concat();
         assert_eq!(sealed(&write_state(&name(), &saved())), golden);
         assert_eq!(opened(&golden).and_then(read_state), Some((name(), saved())));
+    }
+
+    /// The same, of a slot; what follows it does not matter.
+    #[test]
+    fn r43_golden_slot_is_written_and_read_byte_for_byte() {
+        let golden = b"tidings\x02\0\0\0\0\0\0\x01\x07\0\0\0\x04body\x52\x61\x54\x6b";
+        assert_eq!(slot(0x107, b"body"), golden);
+        assert_eq!(open_slot(&[golden, &b"left"[..]].concat()), Some((0x107, &b"body"[..])));
     }
 
     /// Where something has a time to live, what it has left is there, and when that was saved.

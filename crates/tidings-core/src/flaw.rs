@@ -56,6 +56,12 @@ mod planted {
         Outlived,
         /// S5: whoever departed is live again with any sign of life.
         Returned,
+        /// S5: whoever was forgotten comes back with any introduction.
+        Haunted,
+        /// S5: a certificate does not cover what was known of the node that it is of.
+        Shortsighted,
+        /// L3: whoever runs is dropped for a word of others.
+        Silenced,
         /// S6: an owner takes what others say of its own state.
         Overwritten,
         /// S6: the heart beats twice in a round.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{Reader, WireError, Writer, size};
+use crate::certificate::Certificate;
 use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Lifetime, Value};
 use crate::message::{
@@ -16,6 +17,7 @@ use crate::version::{Generation, Head, Heartbeat, Version};
 
 const RESET: u8 = 0b01;
 const INTRODUCED: u8 = 0b10;
+const FORGOTTEN: u8 = 0b100;
 const TOMBSTONE: u8 = 0b001;
 const EXPIRES: u8 = 0b010;
 const EPHEMERAL: u8 = 0b100;
@@ -308,6 +310,9 @@ pub(crate) fn read_one_delta(bytes: &[u8]) -> Result<Delta, WireError> {
 
 fn write_delta(out: &mut Writer, delta: &Delta) {
     out.word(delta.owner.0);
+    if let Span::Forgotten(certificate) = &delta.span {
+        return write_certificate(out, certificate);
+    }
     let reset = if delta.span == Span::Reset { RESET } else { 0 };
     let introduced = if delta.introduction.is_some() { INTRODUCED } else { 0 };
     out.byte(reset | introduced);
@@ -330,6 +335,9 @@ fn write_delta(out: &mut Writer, delta: &Delta) {
 fn read_delta(bytes: &mut Reader<'_>) -> Result<Delta, WireError> {
     let owner = NodeId(bytes.word()?);
     let flags = bytes.byte()?;
+    if flags == FORGOTTEN {
+        return Ok(Delta::forgotten(owner, read_certificate(bytes)?));
+    }
     if flags & !(RESET | INTRODUCED) != 0 {
         return Err(WireError::Malformed("an unknown kind of delta"));
     }
@@ -339,8 +347,9 @@ fn read_delta(bytes: &mut Reader<'_>) -> Result<Delta, WireError> {
     let (gc, through, max) = (Version(bytes.varint()?), Version(bytes.varint()?), Version(bytes.varint()?));
     let introduction = if flags & INTRODUCED == 0 { None } else { Some(read_introduction(bytes)?) };
     // A run begins above all that was collected; a reset goes all the way.
-    let in_order = match span {
-        Span::After(after) => (gc <= after || flaw!(StaleTaken)) && after <= through && through <= max,
+    let in_order = match &span {
+        Span::After(after) => (gc <= *after || flaw!(StaleTaken)) && *after <= through && through <= max,
+        Span::Forgotten(_) => false,
         Span::Reset => after == Version(0) && gc <= through && (through == max || flaw!(ResetCut)),
     };
     if !in_order || introduction.is_some() != (after == Version(0)) {
@@ -360,6 +369,34 @@ fn read_delta(bytes: &mut Reader<'_>) -> Result<Delta, WireError> {
     Ok(Delta { owner, generation, introduction, span, through, gc, max, entries })
 }
 
+fn write_certificate(out: &mut Writer, certificate: &Certificate) {
+    let Certificate { name, head, entered, until } = certificate;
+    let origin = Moment::default();
+    out.byte(FORGOTTEN);
+    out.varint(head.generation.0);
+    out.varint(head.heartbeat.0);
+    out.varint(millis(origin.since(*entered)));
+    out.varint(millis(until.since(origin)));
+    out.counted(name.as_str().as_bytes());
+}
+
+fn read_certificate(bytes: &mut Reader<'_>) -> Result<Certificate, WireError> {
+    let generation = known_generation(bytes.varint()?)?;
+    let heartbeat = Heartbeat(bytes.varint()?);
+    let (age, left) = (Duration::from_millis(bytes.varint()?), Duration::from_millis(bytes.varint()?));
+    if heartbeat > Line::HIGHEST || age > Certificate::LONGEST || left > Certificate::LONGEST {
+        return Err(WireError::Malformed("a certificate out of bounds"));
+    }
+    let name = read_name(bytes)?;
+    let (head, origin) = (Head { generation, heartbeat }, Moment::default());
+    Ok(Certificate { name, head, entered: origin - age, until: origin + left })
+}
+
+fn read_name(bytes: &mut Reader<'_>) -> Result<NodeName, WireError> {
+    let name = text(bytes.counted()?)?;
+    NodeName::new(name).map_err(|_| WireError::Malformed("a node name out of bounds"))
+}
+
 fn repeats_a_key(entries: &[(Key, Entry)]) -> bool {
     let mut keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
     keys.sort_unstable();
@@ -367,8 +404,7 @@ fn repeats_a_key(entries: &[(Key, Entry)]) -> bool {
 }
 
 fn read_introduction(bytes: &mut Reader<'_>) -> Result<Introduction, WireError> {
-    let name = text(bytes.counted()?)?;
-    let name = NodeName::new(name).map_err(|_| WireError::Malformed("a node name out of bounds"))?;
+    let name = read_name(bytes)?;
     let address = read_address(bytes)?;
     let heartbeat = Heartbeat(bytes.varint()?);
     Ok(Introduction { name, address, heartbeat, age: Duration::from_millis(bytes.varint()?) })

@@ -28,6 +28,15 @@ pub(super) struct Seen {
     pub convictions: Vec<Moment>,
     /// The life in which it departed.
     pub departed: Option<Generation>,
+    /// Where it was when it was forgotten, when that was, and until when it is remembered.
+    pub forgotten: Option<(Head, Moment, Moment)>,
+}
+
+impl Seen {
+    /// It was forgotten: nothing is shown of it any more.
+    pub(super) fn forgotten(&self, head: Head, now: Moment, until: Moment) -> Self {
+        Self { departed: self.departed, forgotten: Some((head, now, until)), ..Self::default() }
+    }
 }
 
 impl Checker {
@@ -146,7 +155,7 @@ impl Checker {
             EventKind::Joined | EventKind::Live | EventKind::Unreachable { .. } | EventKind::Departed => {
                 return;
             }
-            EventKind::Restarted | EventKind::StreamFailed { .. } => return,
+            EventKind::Restarted | EventKind::StreamFailed { .. } | EventKind::Forgotten { .. } => return,
         };
         let generation = event.generation;
         let shown = &mut self.view(place).seen.entry(id).or_default().shown;

@@ -73,6 +73,8 @@ pub enum Action {
     BreakDisk { node: usize },
     /// A node joins.
     Join {},
+    /// A node removes one that it takes for gone.
+    Remove { node: usize, by: usize },
     /// Another process starts under the name of a node, elsewhere.
     Namesake { node: usize },
     /// Two nodes start again at each other's addresses.
@@ -132,7 +134,7 @@ impl Streams {
 
 impl Action {
     /// All that [`name`](Self::name) can be.
-    pub const NAMES: [&'static str; 35] = [
+    pub const NAMES: [&'static str; 36] = [
         "broken disks",
         "bursts of losses",
         "clock jumps ahead",
@@ -151,6 +153,7 @@ impl Action {
         "pauses",
         "refused streams",
         "reorderings",
+        "removals",
         "restarts with a disk",
         "restarts with a stale disk",
         "restarts with a torn disk",
@@ -192,6 +195,7 @@ impl Action {
             Self::Clock { .. } => "clock jumps ahead",
             Self::BreakDisk { .. } => "broken disks",
             Self::Join {} => "joins",
+            Self::Remove { .. } => "removals",
             Self::Namesake { .. } => "name clashes",
             Self::Swap { .. } => "swapped addresses",
             Self::Stranger { .. } => "reused addresses",
@@ -243,7 +247,7 @@ impl Action {
                 Vec::new()
             }
             Self::Slow { .. } | Self::Clock { .. } | Self::BreakDisk { .. } | Self::Join {} => Vec::new(),
-            Self::Namesake { .. } | Self::Swap { .. } | Self::Stranger { .. } => Vec::new(),
+            Self::Namesake { .. } | Self::Swap { .. } | Self::Stranger { .. } | Self::Remove { .. } => Vec::new(),
         }
     }
 }
@@ -279,7 +283,10 @@ impl Action {
 
     /// Whether it can last, and end.
     pub(super) fn lasts(&self) -> bool {
-        let ends = matches!(self, Self::Leave { .. } | Self::Crash { .. } | Self::Swap { .. });
+        let ends = matches!(
+            self,
+            Self::Leave { .. } | Self::Crash { .. } | Self::Swap { .. } | Self::Remove { .. }
+        );
         let starts = matches!(self, Self::Restart { .. } | Self::MassRestart { .. } | Self::Clock { .. });
         !(self.is_write() || self.adds_a_node() || ends || starts)
     }
@@ -292,7 +299,7 @@ impl Action {
             Self::Leave { node } | Self::Crash { node, .. } | Self::Restart { node, .. } => vec![*node],
             Self::Pause { node, .. } | Self::Slow { node, .. } | Self::Clock { node, .. } => vec![*node],
             Self::BreakDisk { node } | Self::Namesake { node } | Self::Stranger { node } => vec![*node],
-            Self::Swap { one, other } => vec![*one, *other],
+            Self::Swap { one, other } | Self::Remove { node: one, by: other } => vec![*one, *other],
             Self::Split { sides } => sides.concat(),
             Self::OneWay { from, to } => [from.as_slice(), to].concat(),
             Self::MassRestart { .. } | Self::Join {} | Self::Loss { .. } | Self::Bursts { .. } => Vec::new(),

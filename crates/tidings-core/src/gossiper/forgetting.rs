@@ -81,7 +81,6 @@ impl Gossiper {
 
     /// Forgets who has been gone for long.
     pub(super) fn forget_the_long_gone(&mut self, now: Time) {
-        self.cluster.expire_certificates(now.moment);
         // Whoever slept hears first what happened meanwhile.
         if now.moment < self.clock.hold_until {
             return;

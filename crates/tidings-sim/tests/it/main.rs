@@ -15,6 +15,7 @@ mod neighbours;
 #[cfg(feature = "planted")]
 mod planted;
 mod proof;
+mod removal;
 mod requests;
 mod rumors;
 mod seeds;

@@ -194,10 +194,7 @@ impl Certificates {
         self.lines(self.all.range(bounds))
     }
 
-    fn lines<'a>(
-        &self,
-        held: impl Iterator<Item = (&'a NodeId, &'a Held)>,
-    ) -> impl Iterator<Item = Line> {
+    fn lines<'a>(&self, held: impl Iterator<Item = (&'a NodeId, &'a Held)>) -> impl Iterator<Item = Line> {
         held.filter_map(|(&id, held)| held.line(id))
     }
 }

@@ -279,7 +279,10 @@ impl Cluster {
     pub(crate) fn acquaint(&mut self, with: &Acquaintances, now: Moment, pulse: &Pulse) {
         let room = self.max_nodes.saturating_sub(self.endpoints.len());
         let Self { endpoints, liveness, summary, expiries, certificates, .. } = self;
-        let strangers = with.all().iter().filter(|other| !endpoints.contains(other.id) && certificates.get(other.id).is_none());
+        let strangers = with
+            .all()
+            .iter()
+            .filter(|other| !endpoints.contains(other.id) && certificates.get(other.id).is_none());
         let strangers: Vec<_> = strangers.take(room).collect();
         liveness.reserve(strangers.len());
         let met = strangers.into_iter().map(|other| {

@@ -168,6 +168,11 @@ impl Config {
         self.interval * self.patience
     }
 
+    /// How long a node that is gone is known: long enough in any case that it is convicted before.
+    pub(crate) fn forgets_after(&self) -> Duration {
+        self.forget_after.max(60 * self.interval)
+    }
+
     /// Refuses what cannot work.
     ///
     /// # Errors
@@ -188,7 +193,7 @@ impl Config {
         if self.grace < Self::SHORTEST_INTERVAL || self.grace > year {
             return Err(range("the grace of tombstones", &self.grace, &Self::SHORTEST_INTERVAL, &year));
         }
-        let (least, most) = (60 * self.interval, 10 * year);
+        let (least, most) = (Self::SHORTEST_INTERVAL, 10 * year);
         if self.forget_after < least || self.forget_after > most {
             return Err(range("the time after which a node is forgotten", &self.forget_after, &least, &most));
         }

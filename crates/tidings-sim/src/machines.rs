@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tidings_core::{
-    Config, Gossiper, Key, Lifetime, Moment, NodeName, RemoveError, Removed, Request, RequestError, RequestId,
-    Seal, Time, Value, Version, WriteError,
+    Config, Gossiper, Key, Lifetime, Moment, NodeName, RemoveError, Removed, Request, RequestError,
+    RequestId, Seal, Time, Value, Version, WriteError,
 };
 
 use crate::node::{Arrivals, Disk, Pause, Place, SimNode};

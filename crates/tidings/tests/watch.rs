@@ -36,6 +36,7 @@ fn brief(event: &Event) -> String {
         EventKind::Live => format!("{node} live"),
         EventKind::Unreachable { .. } => format!("{node} unreachable"),
         EventKind::Departed => format!("{node} departed"),
+        EventKind::Forgotten { .. } => format!("{node} forgotten"),
         EventKind::Restarted => format!("{node} restarted"),
         EventKind::StreamFailed { .. } => format!("no stream to {node}"),
         EventKind::Set { key, value, .. } => format!("{node} {key}={value}"),

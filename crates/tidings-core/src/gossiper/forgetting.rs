@@ -70,7 +70,8 @@ impl Gossiper {
         if member.standing == Standing::Live {
             return Err(RemoveError::Live { node });
         }
-        let quiet = self.cluster.endpoint(id).map_or(Duration::ZERO, |known| now.moment.since(known.authored));
+        let quiet =
+            self.cluster.endpoint(id).map_or(Duration::ZERO, |known| now.moment.since(known.authored));
         let Some(certificate) = self.certificate_of(id, now.moment) else {
             return Err(RemoveError::Unknown { node });
         };
@@ -102,12 +103,12 @@ impl Gossiper {
     pub(super) fn forgotten_in(&self, id: NodeId, now: Moment) -> Option<Duration> {
         let endpoint = self.cluster.endpoint(id)?;
         let is_gone = matches!(endpoint.seat.standing(), Some(Standing::Unreachable | Standing::Departed));
-        is_gone.then(|| self.config.forget_after.saturating_sub(now.since(endpoint.authored)))
+        is_gone.then(|| self.config.forgets_after().saturating_sub(now.since(endpoint.authored)))
     }
 
     /// How long a certificate lasts: stale peers have had to forget the node by themselves before it ends.
     fn remembered_for(&self) -> Duration {
-        2 * self.config.forget_after
+        2 * self.config.forgets_after()
     }
 
     fn certificate_of(&self, id: NodeId, now: Moment) -> Option<Certificate> {

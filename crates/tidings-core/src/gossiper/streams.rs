@@ -277,7 +277,7 @@ impl Gossiper {
             let mut delta = cluster.delta(&fetch.line, now.moment, cluster.next_room(&fetch.line))?;
             if let Some(who) = &mut delta.introduction {
                 // However long the pieces are on their way, they make nobody look alive.
-                who.age = who.age.max(LONG_AGO.min(self.config.forget_after / 2));
+                who.age = who.age.max(LONG_AGO.min(self.config.forgets_after() / 2));
             }
             Some(delta)
         };

@@ -247,7 +247,9 @@ impl Action {
                 Vec::new()
             }
             Self::Slow { .. } | Self::Clock { .. } | Self::BreakDisk { .. } | Self::Join {} => Vec::new(),
-            Self::Namesake { .. } | Self::Swap { .. } | Self::Stranger { .. } | Self::Remove { .. } => Vec::new(),
+            Self::Namesake { .. } | Self::Swap { .. } | Self::Stranger { .. } | Self::Remove { .. } => {
+                Vec::new()
+            }
         }
     }
 }
@@ -283,10 +285,8 @@ impl Action {
 
     /// Whether it can last, and end.
     pub(super) fn lasts(&self) -> bool {
-        let ends = matches!(
-            self,
-            Self::Leave { .. } | Self::Crash { .. } | Self::Swap { .. } | Self::Remove { .. }
-        );
+        let ends =
+            matches!(self, Self::Leave { .. } | Self::Crash { .. } | Self::Swap { .. } | Self::Remove { .. });
         let starts = matches!(self, Self::Restart { .. } | Self::MassRestart { .. } | Self::Clock { .. });
         !(self.is_write() || self.adds_a_node() || ends || starts)
     }

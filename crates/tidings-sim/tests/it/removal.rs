@@ -41,9 +41,8 @@ fn leave(sim: &mut Simulation, place: Place) {
 
 /// How often a node told its user that another one joined.
 fn joins(sim: &Simulation, viewer: Place, subject: Place) -> usize {
-    let is_join = |event: &tidings_core::Event| {
-        event.kind == EventKind::Joined && event.node == *sim.name(subject)
-    };
+    let is_join =
+        |event: &tidings_core::Event| event.kind == EventKind::Joined && event.node == *sim.name(subject);
     sim.events(viewer).iter().filter(|(_, event)| is_join(event)).count()
 }
 
@@ -114,13 +113,13 @@ fn a_living_node_refutes_its_removal() {
 /// nobody brings it back.
 #[test]
 fn r19_whoever_is_removed_while_a_peer_is_away_never_reappears() {
-    for (seed, away) in (0..6).zip([MINUTE, 3 * MINUTE / 2, 3 * MINUTE, 5 * MINUTE, 8 * MINUTE, 12 * MINUTE]) {
+    for (seed, away) in (0..6).zip([MINUTE, 3 * MINUTE / 2, 3 * MINUTE, 5 * MINUTE, 8 * MINUTE, 12 * MINUTE])
+    {
         let mut sim = Simulation::new(1_900 + seed);
         sim.check();
         let nodes = cluster(&mut sim, 10, &brief());
         let (dead, peer) = (nodes[4], nodes[7]);
-        let others: Vec<_> =
-            nodes.iter().copied().filter(|&node| node != dead && node != peer).collect();
+        let others: Vec<_> = nodes.iter().copied().filter(|&node| node != dead && node != peer).collect();
         sim.network.part(&[peer], &others);
         // The peer sees more of it than the others do.
         sim.run(3 * SECOND);
@@ -152,9 +151,8 @@ fn r20_after_two_hundred_names_the_table_is_as_small_as_before() {
     sim.check();
     let nodes = cluster(&mut sim, 8, &brief());
     for turn in 0..50 {
-        let guests: Vec<_> = (0..4)
-            .map(|guest| sim.start(&format!("guest-{turn}-{guest}"), brief(), &[nodes[0]]))
-            .collect();
+        let guests: Vec<_> =
+            (0..4).map(|guest| sim.start(&format!("guest-{turn}-{guest}"), brief(), &[nodes[0]])).collect();
         sim.run(15 * SECOND);
         for (number, guest) in guests.into_iter().enumerate() {
             if number % 2 == 0 { sim.crash(guest) } else { leave(&mut sim, guest) }
@@ -265,9 +263,8 @@ fn m14_whoever_returns_from_the_dead_is_known_to_all_at_once() {
         }
         sim.restart(dead, Disk::Lost);
         sim.until(MINUTE, |sim| sim.core(dead).has_begun()).expect("it begins");
-        let back = |sim: &Simulation| {
-            others.iter().all(|&place| standing(sim, place, dead) == Some(Standing::Live))
-        };
+        let back =
+            |sim: &Simulation| others.iter().all(|&place| standing(sim, place, dead) == Some(Standing::Live));
         let took = sim.until(MINUTE, back).expect("all take it for live");
         // It begins with a round, and learns of somebody to tell.
         let most = 2 * spread + 2 * config().interval;

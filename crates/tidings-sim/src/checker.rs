@@ -22,7 +22,7 @@
 //! | L4 | no starvation | while somebody writes much, what another one writes once is everywhere within R; by push or pull alone, within 2 R |
 //! | L5 | no garbage | what was kept against nodes, what is told of the recent, and streams are gone at the end of the calm |
 //! | F1 | completeness (D1) | in the calm, whoever is down is convicted by all, no later than silence does it, and three spacings of heads |
-//! | F2 | accuracy | nobody is convicted who has run for twelve intervals, where nothing but some loss happens |
+//! | F2 | accuracy | nobody is convicted who has run for twelve intervals, where nothing but some loss happens; nobody is forgotten who is taken for live |
 //! | F3 | a local pause (D3) | whoever slept for two intervals convicts nobody for two more |
 //! | F4 | no flapping | over a link that fails one way, nobody is convicted more than twice in sixty intervals |
 //! | F5 | evidence | a convicted node is live again only with a newer head, its own word, or its answer to somebody; no head is ahead of its owner |

@@ -13,6 +13,7 @@ mod http;
 mod links;
 mod names;
 mod noise;
+mod removal;
 mod requests;
 mod sim;
 mod size;

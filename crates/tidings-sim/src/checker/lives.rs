@@ -64,7 +64,12 @@ impl Checker {
         let head = all.iter().find(|forgotten| forgotten.name.id() == id);
         let head = head.map(|one| Head { generation: one.generation, heartbeat: one.heartbeat });
         let seen = self.view(place).seen.entry(id).or_default();
+        let was_live = seen.standing == Some(Standing::Live);
         *seen = seen.forgotten(head.unwrap_or_default(), now, until);
+        if was_live {
+            let what = format!("forgets {}, which it takes for live", self.name(id));
+            self.break_promise(Promise::F2, now, place, format_args!("{what}"));
+        }
     }
 
     /// S5: whoever was forgotten comes back with a greater head than it had then, or in a later life, and if it ran since.

@@ -111,8 +111,11 @@ impl Cluster {
     pub(super) fn compare_forgotten(&self, theirs: &Line) -> Option<Ordering> {
         let end = theirs.certificate();
         let Some(Held { certificate, is_refuted, is_told }) = self.certificates.get(theirs.id) else {
-            let known = self.endpoint(theirs.id)?.head();
-            return end.map(|end| if known > end { Ordering::Greater } else { Ordering::Less });
+            let known = self.endpoint(theirs.id)?;
+            // Of one that is believed to run, that is not taken, and not asked for.
+            let is_live = known.seat.standing() == Some(Standing::Live) && !flaw!(Silenced);
+            let unless_ahead = if is_live { Ordering::Equal } else { Ordering::Less };
+            return end.map(|end| if known.head() > end { Ordering::Greater } else { unless_ahead });
         };
         let ours = certificate.head;
         Some(match (theirs.known(), end) {

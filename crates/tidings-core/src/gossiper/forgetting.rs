@@ -1,10 +1,13 @@
 //! Forgetting nodes: by command, when they have been gone for long, or because others did; and not being forgotten.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::Gossiper;
 use crate::bounds;
 use crate::certificate::Certificate;
+use crate::contacts::Astray;
+use crate::delta::{Delta, Span};
 use crate::event::EventKind;
 use crate::message::Line;
 use crate::name::{NodeId, NodeName};
@@ -122,18 +125,29 @@ impl Gossiper {
     /// Forgets `id`, which is known, with all that is believed of it.
     pub(super) fn forget(&mut self, now: Time, id: NodeId, certificate: Certificate) {
         let before = self.cluster.line(id);
-        let until = certificate.until.min(now.moment + self.remembered_for());
-        let kind = EventKind::Forgotten { remembered_for: until.since(now.moment) };
+        let kind = EventKind::Forgotten { remembered_for: certificate.until.since(now.moment) };
         let said = self.event(now, id, kind);
-        if !self.cluster.forget(id, Certificate { until, ..certificate }, now.moment) {
+        if !self.cluster.forget(id, certificate, now.moment) {
             return self.drop_for("full");
         }
         self.events.extend(said);
         self.suspects.remove(&id);
         self.accused.remove(&id);
         self.acquitted.remove(&id);
-        self.contacts.set_astray(id, crate::contacts::Astray::default());
+        self.contacts.set_astray(id, Astray::default());
         self.heat(now, &before, self.cluster.me());
+    }
+
+    /// What `delta` tells, if that is a certificate, for no longer than this node's own ones last.
+    pub(super) fn bounded<'a>(&self, delta: &'a Delta) -> Cow<'a, Delta> {
+        let longest = Moment::default() + self.remembered_for();
+        match &delta.span {
+            Span::Forgotten(certificate) if certificate.until > longest => {
+                let certificate = Certificate { until: longest, ..certificate.clone() };
+                Cow::Owned(Delta::forgotten(delta.owner, certificate))
+            }
+            Span::Forgotten(_) | Span::After(_) | Span::Reset => Cow::Borrowed(delta),
+        }
     }
 
     /// Somebody has forgotten this node, which is alive: its heart beats beyond that, and everybody is told.

@@ -123,7 +123,7 @@ impl Gossiper {
         let id = delta.owner;
         let before = self.cluster.line(id);
         let floor = self.floor();
-        let changes = match self.cluster.apply(delta, now.moment, floor) {
+        let changes = match self.cluster.apply(&self.bounded(delta), now.moment, floor) {
             Learned::Nothing if delta.line().certificate().is_some() => return self.rumors.forget(id),
             Learned::Nothing => return,
             Learned::Refused(reason) => {

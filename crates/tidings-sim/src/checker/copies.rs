@@ -215,7 +215,8 @@ fn was_deleted(life: &Life, now: Moment, key: &Key, version: Version, is_new_lif
     let is_gone =
         |((v, k), value): (&(Version, Key), &Option<Value>)| value.is_none() || life.may_be_over(now, *v, k);
     let mut of_key = of_key.map(is_gone).peekable();
-    let is_on_its_way = is_new_life && life.newest.get(key).is_some_and(|(newest, _)| *newest > version);
+    // A tombstone of an earlier life may not even be on its way: the new one begins without.
+    let is_on_its_way = is_new_life && life.written.keys().any(|(v, k)| k == key && *v > version);
     of_key.peek().is_none() || of_key.any(|is_gone| is_gone) || is_on_its_way
 }
 

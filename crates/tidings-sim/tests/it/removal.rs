@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tidings_core::{Config, EventKind, RemoveError, Standing};
+use tidings_core::{
+    Body, Certificate, Config, Delta, EventKind, Head, Heartbeat, Message, Moment, News, NodeId, NodeName, RemoveError,
+    Seal, Sender, Standing, Version,
+};
 use tidings_sim::{Arrivals, Disk, Place, Share, Simulation};
 
 use crate::{MINUTE, SECOND, cluster, config, knows_all, live, standing, text};
@@ -293,4 +296,59 @@ fn halves_that_forgot_each_other_are_one_again() {
         assert!(nodes.iter().map(|&place| sim.core(place).generation()).eq(lives), "nobody begins a life");
         assert!(sim.is_equal() && sim.broken().is_none(), "seed {seed}: {:?}", sim.broken());
     }
+}
+
+/// A message of somebody who is no node, with a proper checksum.
+fn inject(sim: &mut Simulation, to: Place, deltas: Vec<Delta>) {
+    let head = Head { generation: sim.core(to).generation(), heartbeat: Heartbeat(1) };
+    let sender = Sender { id: NodeId(99), head, max: Version(0) };
+    let message = Message { sender, exchange: 7, body: Body::Ack2(News { deltas, ..News::default() }) };
+    sim.inject(to, Place(200).address(), &Seal::new("test").encode(&message));
+}
+
+/// Whatever a stranger says of a node that runs, those that hear from it keep it, and others know it again once it refuted that.
+#[test]
+fn a_strangers_certificate_does_not_silence_a_living_node() {
+    let mut sim = Simulation::new(40);
+    sim.check();
+    let nodes = cluster(&mut sim, 6, &config());
+    sim.run(10 * SECOND);
+    let victim = nodes[2];
+    let newcomer = sim.start("newcomer", config(), &[nodes[0]]);
+    for (beyond, until) in [(0, 3_600), (50, 3_600), (50, 20 * 365 * 24 * 3_600)] {
+        let core = sim.core(victim);
+        let heartbeat = Heartbeat(core.heartbeat().0 + beyond);
+        let head = Head { generation: core.generation(), heartbeat };
+        let (entered, until) = (Moment::default(), Moment::from_micros(until * 1_000_000));
+        let name = sim.name(victim).clone();
+        let delta = Delta::forgotten(name.id(), Certificate { name, head, entered, until });
+        nodes.iter().chain([&newcomer]).for_each(|&to| inject(&mut sim, to, vec![delta.clone()]));
+        let keeps = |sim: &Simulation| {
+            nodes.iter().chain([&newcomer]).all(|&place| live(sim, place) == 7)
+        };
+        sim.until(MINUTE, keeps).expect("all believe that all run");
+        sim.run(20 * SECOND);
+        assert!(keeps(&sim), "all keep it");
+    }
+    assert!(sim.core(victim).heartbeat() > Heartbeat(50));
+    assert!(sim.is_equal() && sim.broken().is_none(), "{:?}", sim.broken());
+}
+
+/// No number of certificates of nodes that nobody knows takes more room than is configured, and all of it is given back.
+#[test]
+fn strangers_certificates_are_bounded() {
+    let mut sim = Simulation::new(41);
+    let config = Config { max_nodes: 50, ..brief() };
+    let nodes = cluster(&mut sim, 3, &config);
+    for number in 0..200 {
+        let name = NodeName::new(&format!("nobody-{number}")).unwrap();
+        let head = Head { generation: sim.core(nodes[0]).generation(), heartbeat: Heartbeat(number) };
+        let (entered, until) = (Moment::default(), Moment::from_micros(Moment::NEVER.as_micros() >> 20));
+        inject(&mut sim, nodes[0], vec![Delta::forgotten(name.id(), Certificate { name, head, entered, until })]);
+    }
+    let held = |sim: &Simulation| nodes.iter().map(|&place| sim.core(place).load(sim.moment()).certificates).max();
+    assert_eq!(held(&sim), Some(50));
+    sim.run(2 * brief().forget_after + MINUTE);
+    assert_eq!(held(&sim), Some(0), "they end when this node's own would");
+    assert!(knows_all(&sim, &nodes) && sim.is_equal());
 }

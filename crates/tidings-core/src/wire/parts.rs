@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use super::certificate::{read_certificate, write_certificate};
 use super::{Reader, WireError, Writer, size};
-use crate::certificate::Certificate;
 use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Lifetime, Value};
 use crate::message::{
@@ -17,7 +17,7 @@ use crate::version::{Generation, Head, Heartbeat, Version};
 
 const RESET: u8 = 0b01;
 const INTRODUCED: u8 = 0b10;
-const FORGOTTEN: u8 = 0b100;
+pub(super) const FORGOTTEN: u8 = 0b100;
 const TOMBSTONE: u8 = 0b001;
 const EXPIRES: u8 = 0b010;
 const EPHEMERAL: u8 = 0b100;
@@ -94,7 +94,7 @@ pub(super) fn read_beats(bytes: &mut Reader<'_>) -> Result<Beats, WireError> {
     if beats.is_empty() { Err(WireError::Malformed("a run of no beats")) } else { Ok(Beats { first, beats }) }
 }
 
-fn known_generation(number: u64) -> Result<Generation, WireError> {
+pub(super) fn known_generation(number: u64) -> Result<Generation, WireError> {
     if number == 0 { Err(WireError::Malformed("a generation of zero")) } else { Ok(Generation(number)) }
 }
 
@@ -369,30 +369,7 @@ fn read_delta(bytes: &mut Reader<'_>) -> Result<Delta, WireError> {
     Ok(Delta { owner, generation, introduction, span, through, gc, max, entries })
 }
 
-fn write_certificate(out: &mut Writer, certificate: &Certificate) {
-    let Certificate { name, head, entered, until } = certificate;
-    let origin = Moment::default();
-    out.byte(FORGOTTEN);
-    out.varint(head.generation.0);
-    out.varint(head.heartbeat.0);
-    out.varint(millis(origin.since(*entered)));
-    out.varint(millis(until.since(origin)));
-    out.counted(name.as_str().as_bytes());
-}
-
-fn read_certificate(bytes: &mut Reader<'_>) -> Result<Certificate, WireError> {
-    let generation = known_generation(bytes.varint()?)?;
-    let heartbeat = Heartbeat(bytes.varint()?);
-    let (age, left) = (Duration::from_millis(bytes.varint()?), Duration::from_millis(bytes.varint()?));
-    if heartbeat > Line::HIGHEST || age > Certificate::LONGEST || left > Certificate::LONGEST {
-        return Err(WireError::Malformed("a certificate out of bounds"));
-    }
-    let name = read_name(bytes)?;
-    let (head, origin) = (Head { generation, heartbeat }, Moment::default());
-    Ok(Certificate { name, head, entered: origin - age, until: origin + left })
-}
-
-fn read_name(bytes: &mut Reader<'_>) -> Result<NodeName, WireError> {
+pub(super) fn read_name(bytes: &mut Reader<'_>) -> Result<NodeName, WireError> {
     let name = text(bytes.counted()?)?;
     NodeName::new(name).map_err(|_| WireError::Malformed("a node name out of bounds"))
 }

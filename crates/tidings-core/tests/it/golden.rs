@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use tidings_core::wire::{PROTOCOL_VERSION, Reader, WireError};
-use tidings_core::{Certificate, 
-    Ack, Age, Beat, Beats, Body, Cell, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Head,
-    HeadLine, Heartbeat, Instance, Introduction, Key, Line, Message, Moment, Namesake, News, NodeId,
-    NodeName, Piece, Push, Refusal, Rumor, Seal, Sender, Share, Span, Summary, Syn, Value, Version,
-    WallClock, Window,
+use tidings_core::{
+    Ack, Age, Beat, Beats, Body, Cell, Certificate, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces,
+    Generation, Head, HeadLine, Heartbeat, Instance, Introduction, Key, Line, Message, Moment, Namesake,
+    News, NodeId, NodeName, Piece, Push, Refusal, Rumor, Seal, Sender, Share, Span, Summary, Syn, Value,
+    Version, WallClock, Window,
 };
 
 const LIFE: u64 = 1_799_999_000_000;

@@ -7,11 +7,11 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use tidings_core::wire::{Frames, WireError, frame};
-use tidings_core::{Certificate, 
-    Ack, Age, Beat, Beats, Body, Cell, Config, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces,
-    Generation, Gossiper, Head, HeadLine, Heartbeat, Identity, Instance, Introduction, Key, Line, Message,
-    Mode, Moment, Namesake, News, NodeId, NodeName, Peer, Piece, Push, Refusal, Rumor, Seal, Sender, Share,
-    Span, Summary, Syn, Time, Transmit, Value, Version, WallClock, Window,
+use tidings_core::{
+    Ack, Age, Beat, Beats, Body, Cell, Certificate, Config, Cookie, Delta, Entry, Evidence, Fetch,
+    FetchPieces, Generation, Gossiper, Head, HeadLine, Heartbeat, Identity, Instance, Introduction, Key,
+    Line, Message, Mode, Moment, Namesake, News, NodeId, NodeName, Peer, Piece, Push, Refusal, Rumor, Seal,
+    Sender, Share, Span, Summary, Syn, Time, Transmit, Value, Version, WallClock, Window,
 };
 
 fn line() -> impl Strategy<Value = Line> {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tidings_core::{
-    Body, Certificate, Config, Delta, EventKind, Head, Heartbeat, Message, Moment, News, NodeId, NodeName, RemoveError,
-    Seal, Sender, Standing, Version,
+    Body, Certificate, Config, Delta, EventKind, Head, Heartbeat, Message, Moment, News, NodeId, NodeName,
+    RemoveError, Seal, Sender, Standing, Version,
 };
 use tidings_sim::{Arrivals, Disk, Place, Share, Simulation};
 
@@ -323,9 +323,7 @@ fn a_strangers_certificate_does_not_silence_a_living_node() {
         let name = sim.name(victim).clone();
         let delta = Delta::forgotten(name.id(), Certificate { name, head, entered, until });
         nodes.iter().chain([&newcomer]).for_each(|&to| inject(&mut sim, to, vec![delta.clone()]));
-        let keeps = |sim: &Simulation| {
-            nodes.iter().chain([&newcomer]).all(|&place| live(sim, place) == 7)
-        };
+        let keeps = |sim: &Simulation| nodes.iter().chain([&newcomer]).all(|&place| live(sim, place) == 7);
         sim.until(MINUTE, keeps).expect("all believe that all run");
         sim.run(20 * SECOND);
         assert!(keeps(&sim), "all keep it");
@@ -344,9 +342,14 @@ fn strangers_certificates_are_bounded() {
         let name = NodeName::new(&format!("nobody-{number}")).unwrap();
         let head = Head { generation: sim.core(nodes[0]).generation(), heartbeat: Heartbeat(number) };
         let (entered, until) = (Moment::default(), Moment::from_micros(Moment::NEVER.as_micros() >> 20));
-        inject(&mut sim, nodes[0], vec![Delta::forgotten(name.id(), Certificate { name, head, entered, until })]);
+        inject(
+            &mut sim,
+            nodes[0],
+            vec![Delta::forgotten(name.id(), Certificate { name, head, entered, until })],
+        );
     }
-    let held = |sim: &Simulation| nodes.iter().map(|&place| sim.core(place).load(sim.moment()).certificates).max();
+    let held =
+        |sim: &Simulation| nodes.iter().map(|&place| sim.core(place).load(sim.moment()).certificates).max();
     assert_eq!(held(&sim), Some(50));
     sim.run(2 * brief().forget_after + MINUTE);
     assert_eq!(held(&sim), Some(0), "they end when this node's own would");

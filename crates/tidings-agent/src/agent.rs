@@ -114,6 +114,7 @@ fn builder(config: &AgentConfig) -> Result<Builder, Failure> {
         .rumor_budget(config.rumor_datagrams, config.rumor_bytes)
         .flow_control(config.flow_control)
         .grace(config.grace)
+        .forget_after(config.forget_after)
         .patience(config.patience)
         .datagram(config.datagram)
         .limits(config.max_keys, config.max_bytes)

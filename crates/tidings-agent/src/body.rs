@@ -7,7 +7,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
-use tidings::{BlockedStream, Found, Member, NodeState, Shown, Standing, Status, Traffic, Value};
+use tidings::{
+    BlockedStream, Forgotten, Found, Member, NodeState, Removed, Shown, Standing, Status, Traffic, Value,
+};
 
 use crate::suspected::SuspectedBody;
 
@@ -24,6 +26,44 @@ pub(crate) struct MemberBody {
     pub(crate) max_version: u64,
     #[serde(rename = "self")]
     pub(crate) is_self: bool,
+    /// In how many milliseconds it is forgotten if it stays away; absent of the live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) forgotten_in_ms: Option<u64>,
+}
+
+/// A node that was forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ForgottenBody {
+    pub(crate) name: String,
+    pub(crate) generation: u64,
+    pub(crate) heartbeat: u64,
+    pub(crate) state: State,
+    /// How many milliseconds ago it was.
+    pub(crate) forgotten_for_ms: u64,
+    /// For how many more it is remembered.
+    pub(crate) remembered_for_ms: u64,
+}
+
+/// A node, also one that was forgotten.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum AnyMember {
+    Known(MemberBody),
+    Forgotten(ForgottenBody),
+}
+
+/// What a removal did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RemovedBody {
+    pub(crate) name: String,
+    /// What was believed of it before: `unreachable`, `departed`, or `forgotten`.
+    pub(crate) was: State,
+    /// For how many milliseconds nothing newer had been heard of it; if it was forgotten before, how long ago that was.
+    pub(crate) quiet_ms: u64,
+    /// How many of its keys are not shared any more.
+    pub(crate) keys: usize,
+    /// For how many milliseconds it is remembered that it was forgotten.
+    pub(crate) remembered_for_ms: u64,
 }
 
 /// What the agent believes of a node.
@@ -33,6 +73,7 @@ pub(crate) enum State {
     Live,
     Unreachable,
     Departed,
+    Forgotten,
 }
 
 /// A key of an owner, and what it shows.
@@ -160,6 +201,7 @@ impl State {
             Self::Live => "live",
             Self::Unreachable => "unreachable",
             Self::Departed => "departed",
+            Self::Forgotten => "forgotten",
         }
     }
 }
@@ -234,7 +276,7 @@ impl StatusBody {
     }
 }
 
-fn millis(span: Duration) -> u64 {
+pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -269,6 +311,33 @@ impl From<&Member> for MemberBody {
             keys: member.keys,
             max_version: member.max_version.0,
             is_self: member.is_self,
+            forgotten_in_ms: member.forgotten_in.map(millis),
+        }
+    }
+}
+
+impl From<&Forgotten> for ForgottenBody {
+    fn from(forgotten: &Forgotten) -> Self {
+        Self {
+            name: forgotten.name.to_string(),
+            generation: forgotten.generation.0,
+            heartbeat: forgotten.heartbeat.0,
+            state: State::Forgotten,
+            forgotten_for_ms: millis(forgotten.forgotten_for),
+            remembered_for_ms: millis(forgotten.remembered_for),
+        }
+    }
+}
+
+impl RemovedBody {
+    /// The body for what became of the node `name`.
+    pub(crate) fn new(name: String, removed: &Removed) -> Self {
+        Self {
+            name,
+            was: removed.was.map_or(State::Forgotten, State::from),
+            quiet_ms: millis(removed.quiet),
+            keys: removed.keys,
+            remembered_for_ms: millis(removed.remembered_for),
         }
     }
 }

@@ -39,6 +39,9 @@ pub(crate) enum Command {
     Agent(Flags),
     /// List the nodes of the cluster, as the agent sees them
     Members {
+        /// Also those that were forgotten, and until when that is remembered
+        #[arg(long)]
+        all: bool,
         #[command(flatten)]
         to: To,
     },
@@ -91,6 +94,16 @@ pub(crate) enum Command {
     },
     /// Tell how the agent's node is doing, and what to do if something is wrong
     Status {
+        #[command(flatten)]
+        to: To,
+    },
+    /// Forget a node that is gone for good, on all nodes
+    ///
+    /// The node must be unreachable or departed. Should it run all the same, it says so, and is known again. Without this, all
+    /// forget it after --forget-after.
+    Remove {
+        /// The node
+        node: String,
         #[command(flatten)]
         to: To,
     },

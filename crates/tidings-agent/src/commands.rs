@@ -5,21 +5,13 @@ use std::time::Duration;
 
 use tidings::{NOTHING, Value};
 
-use crate::body::{
-    EntryBody, LeftBody, MemberBody, State, StateBody, StatusBody, TrafficBody, ValueBody, WrittenBody,
-};
+use crate::body::{EntryBody, LeftBody, StateBody, StatusBody, TrafficBody, ValueBody, WrittenBody};
 use crate::cli::{Lasts, Terms, To};
 use crate::client::{Client, escape, key_path};
 use crate::failure::{Exit, Failure};
-use crate::output::{self, Column, Format, count, paint, visible};
+use crate::output::{self, Column, Format, count, visible};
 use crate::stamp::Tag;
 use crate::suspected;
-
-/// `tidings members`.
-pub(crate) fn members(to: &To) -> Result<(), Failure> {
-    let body = client(to).get("/v1/members")?;
-    output::list(to.print.output, &body, |members| Ok(members_table(&members, output::colours())))
-}
 
 /// `tidings state`.
 pub(crate) fn state(node: Option<&str>, to: &To) -> Result<(), Failure> {
@@ -87,7 +79,7 @@ pub(crate) fn leave(to: &To) -> Result<(), Failure> {
     output::one(to.print.output, &body, |left: LeftBody| Ok(format!("{} has left the cluster", left.name)))
 }
 
-fn client(to: &To) -> Client {
+pub(crate) fn client(to: &To) -> Client {
     Client::new(to.api.clone(), PATIENCE)
 }
 
@@ -118,42 +110,6 @@ fn read_stdin() -> Result<Vec<u8>, Failure> {
         format!("stdin has more than {limit} bytes, the most that a value may have"),
         "store the value elsewhere, and gossip where it is",
     ))
-}
-
-fn members_table(members: &[MemberBody], colours: bool) -> String {
-    let columns = [
-        Column::Left("STATE"),
-        Column::Left("NAME"),
-        Column::Left("ADDRESS"),
-        Column::Right("PHI"),
-        Column::Right("KEYS"),
-        Column::Right("VERSION"),
-        Column::Right("HEARTBEAT"),
-        Column::Right("GENERATION"),
-    ];
-    let table = output::table(
-        &columns,
-        members.iter().map(|member| {
-            vec![
-                member.state.as_str().to_owned(),
-                member.name.clone(),
-                member.address.to_string(),
-                format!("{:.1}", member.phi),
-                member.keys.to_string(),
-                member.max_version.to_string(),
-                member.heartbeat.to_string(),
-                member.generation.to_string(),
-            ]
-        }),
-    );
-    let of = |state| members.iter().filter(|member| member.state == state).count();
-    let me = members.iter().find(|member| member.is_self).map_or("an agent that is no member", |me| &me.name);
-    let lines: Vec<_> = table.lines().map(|line| paint(line, colours)).collect();
-    format!(
-        "{}\n{}, as seen by {me}",
-        lines.join("\n"),
-        census(of(State::Live), of(State::Unreachable), of(State::Departed)),
-    )
 }
 
 /// Keys, then what speaks against whom: against everybody in it if they were `asked_for` by name.
@@ -226,7 +182,7 @@ fn status_table(status: &StatusBody) -> String {
     lines.join("\n")
 }
 
-fn census(live: usize, unreachable: usize, departed: usize) -> String {
+pub(crate) fn census(live: usize, unreachable: usize, departed: usize) -> String {
     format!("{live} live · {unreachable} unreachable · {departed} departed")
 }
 
@@ -269,25 +225,6 @@ mod tests {
     use crate::body::BlockedStreamBody;
 
     use super::*;
-
-    fn member(name: &str, state: State, phi: f64, is_self: bool) -> MemberBody {
-        let address = ([127, 0, 0, 1], 8434).into();
-        let name = name.to_owned();
-        let (generation, heartbeat) = (1_763_950_000_000, 42);
-        MemberBody { name, address, generation, heartbeat, state, phi, keys: 3, max_version: 12, is_self }
-    }
-
-    #[test]
-    fn members_end_with_a_census_and_whose_view_it_is() {
-        let members =
-            [member("api-1", State::Live, 0.3, true), member("db", State::Unreachable, 8.25, false)];
-        expect![[r#"
-            STATE        NAME   ADDRESS         PHI  KEYS  VERSION  HEARTBEAT     GENERATION
-            live         api-1  127.0.0.1:8434  0.3     3       12         42  1763950000000
-            unreachable  db     127.0.0.1:8434  8.2     3       12         42  1763950000000
-            1 live · 1 unreachable · 0 departed, as seen by api-1"#]]
-        .assert_eq(&members_table(&members, false));
-    }
 
     #[test]
     fn state_shows_values_in_brief() {

@@ -43,6 +43,7 @@ pub(crate) struct AgentConfig {
     pub(crate) max_keys: usize,
     pub(crate) max_bytes: usize,
     pub(crate) grace: Duration,
+    pub(crate) forget_after: Duration,
     pub(crate) allow_requests: Vec<String>,
 }
 
@@ -72,6 +73,7 @@ impl Default for AgentConfig {
             max_keys: 16_384,
             max_bytes: 8 << 20,
             grace: Duration::from_secs(3_600),
+            forget_after: Duration::from_secs(24 * 3_600),
             allow_requests: Vec::new(),
         }
     }

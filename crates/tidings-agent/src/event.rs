@@ -34,6 +34,9 @@ pub(crate) struct EventBody {
     pub(crate) address: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) end: Option<String>,
+    /// For how long it is remembered that the node was forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) remembered_for_ms: Option<u64>,
     /// How many changes were missed, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) missed: Option<u64>,
@@ -48,6 +51,9 @@ impl EventBody {
             EventKind::Live => body("live"),
             EventKind::Departed => body("departed"),
             EventKind::Restarted => body("restarted"),
+            EventKind::Forgotten { remembered_for } => {
+                Self { remembered_for_ms: Some(crate::body::millis(*remembered_for)), ..body("forgotten") }
+            }
             EventKind::Unreachable { phi, cause } => Self {
                 phi: Some(crate::body::thousandths(*phi)),
                 cause: Some(cause.to_string()),
@@ -89,6 +95,7 @@ impl EventBody {
             cause: None,
             address: None,
             end: None,
+            remembered_for_ms: None,
             missed: None,
         }
     }

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use tidings::Node;
 use tokio::net::TcpListener;
 
-use crate::body::{EntryBody, LeftBody, MemberBody, State as MemberState, StateBody, StatusBody};
+use crate::body::{
+    AnyMember, EntryBody, LeftBody, MemberBody, RemovedBody, State as MemberState, StateBody, StatusBody,
+};
 use crate::http::events::News;
 use crate::http::guard::Arrival;
 use crate::http::problem::{Kind, Problem};
@@ -74,7 +76,7 @@ fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/members", get(members))
-        .route("/v1/members/{name}", get(member))
+        .route("/v1/members/{name}", get(member).delete(remove))
         .route("/v1/kv", get(states))
         .route("/v1/kv/{*target}", get(entry).put(write::set).delete(write::delete))
         .route("/v1/events", get(events::follow))
@@ -91,8 +93,32 @@ async fn status(State(desk): State<Arc<Desk>>) -> Result<Json<StatusBody>, Probl
     Ok(Json(StatusBody::new(desk.node.status().await?, desk.api)))
 }
 
-async fn members(State(desk): State<Arc<Desk>>) -> Result<Json<Vec<MemberBody>>, Problem> {
-    Ok(Json(desk.node.members().await?.iter().map(MemberBody::from).collect()))
+/// Whom to list.
+#[derive(Deserialize)]
+struct Whom {
+    /// Those that were forgotten, too.
+    #[serde(default)]
+    all: bool,
+}
+
+async fn members(State(desk): State<Arc<Desk>>, uri: Uri) -> Result<Json<Vec<AnyMember>>, Problem> {
+    let Query(whom) = Query::<Whom>::try_from_uri(&uri).map_err(|error| {
+        Problem::new(Kind::BadRequest, error.body_text(), "ask with ?all=true, ?all=false or neither")
+    })?;
+    let known = desk.node.members().await?;
+    let forgotten = if whom.all { desk.node.forgotten().await? } else { Vec::new() };
+    let known = known.iter().map(|member| AnyMember::Known(member.into()));
+    let forgotten = forgotten.iter().map(|forgotten| AnyMember::Forgotten(forgotten.into()));
+    Ok(Json(known.chain(forgotten).collect()))
+}
+
+async fn remove(
+    State(desk): State<Arc<Desk>>,
+    MemberTarget(name): MemberTarget,
+) -> Result<Json<RemovedBody>, Problem> {
+    let name = if name == target::SELF { desk.node.name().to_string() } else { name };
+    let removed = desk.node.remove(&name).await?;
+    Ok(Json(RemovedBody::new(name, &removed)))
 }
 
 async fn member(

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 
 mod cli;
 mod commands;
+mod members;
 mod wait;
 mod watch;
 
@@ -39,13 +40,14 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(&args),
         Command::Agent(flags) => agent::run(&flags),
-        Command::Members { to } => commands::members(&to),
+        Command::Members { all, to } => members::list(all, &to),
         Command::State { node, to } => commands::state(node.as_deref(), &to),
         Command::Get { owner, key, to } => commands::get(&owner, &key, &to),
         Command::Set { key, value, lasts, terms, to } => commands::set(&key, value, &lasts, &terms, &to),
         Command::Delete { key, terms, to } => commands::delete(&key, &terms, &to),
         Command::Watch { prefix, to } => watch::run(&prefix, &to),
         Command::Status { to } => commands::status(&to),
+        Command::Remove { node, to } => members::remove(&node, &to),
         Command::Leave { to } => commands::leave(&to),
         Command::Wait(args) => wait::run(&args),
         Command::Sim(command) => sim::run(&command),

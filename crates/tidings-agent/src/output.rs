@@ -104,7 +104,9 @@ pub(crate) fn paint(line: &str, colours: bool) -> String {
     if !colours {
         return line.to_owned();
     }
-    for (state, colour) in [(State::Live, 32), (State::Unreachable, 31), (State::Departed, 90)] {
+    let painted =
+        [(State::Live, 32), (State::Unreachable, 31), (State::Departed, 90), (State::Forgotten, 90)];
+    for (state, colour) in painted {
         let word = state.as_str();
         if let Some(rest) = line.strip_prefix(word).filter(|rest| rest.starts_with(' ')) {
             return format!("\u{1b}[{colour}m{word}\u{1b}[0m{rest}");

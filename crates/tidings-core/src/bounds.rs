@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::message::Line;
 use crate::time::{WallClock, millis};
 use crate::version::{Generation, Head, Heartbeat, Version};
 
@@ -32,6 +33,12 @@ pub(crate) fn highest_heartbeat(wall: WallClock, generation: Generation) -> Hear
 pub(crate) fn highest_version(wall: WallClock) -> Version {
     let passed = millis(SLACK).saturating_add(wall.0.saturating_sub(DAWN.0));
     Version((passed / 1_000).saturating_mul(WRITE_RATE))
+}
+
+/// Whether an owner can have come as far as `line` says by `wall`.
+pub(crate) fn is_believable_line(wall: WallClock, line: &Line) -> bool {
+    let (head, max) = line.claim();
+    is_believable(wall, head, max)
 }
 
 /// Whether an owner can have come as far as this by `wall`.

@@ -1,15 +1,17 @@
 //! What this node knows of every node, itself included, and what that amounts to.
 
 mod ends;
+mod forgetting;
+mod telling;
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::acquaintances::Acquaintances;
-use crate::delta::{Delta, Introduction};
+use crate::certificate::{Certificate, Certificates};
+use crate::delta::{Delta, Introduction, Span};
 use crate::detector::Pulse;
 use crate::endpoint::EndpointState;
 use crate::endpoints::Endpoints;
@@ -24,12 +26,12 @@ use crate::sketch::Sketch;
 use crate::snapshot::Standing;
 use crate::summary::Summary;
 use crate::time::Moment;
-use crate::version::{Generation, Version};
-use crate::wire::size;
+use crate::version::{Generation, Head, Version};
 
 /// Everything known of everyone.
 ///
-/// Invariants: `summary` is the sum over `endpoints`, and so is `sketch`, once there is one; `endpoints` has this node; `equals` are nodes that held the
+/// Invariants: `summary` is the sum over `endpoints` and the certificates that are told, and so is `sketch`, once there is one;
+/// `endpoints` has this node, and none that there is a certificate of; `equals` are nodes that held the
 /// same as this one in the last exchange; since then nothing changed here, and no exchange found a difference; `expiries` has
 /// each node of which something expires, with when the first of it does.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ pub(crate) struct Cluster {
     interner: Option<Interner>,
     summary: Summary,
     sketch: Option<Sketch>,
+    certificates: Certificates,
     recent: Recent,
     equals: BTreeSet<NodeId>,
     expiries: BTreeSet<(Moment, NodeId)>,
@@ -63,6 +66,8 @@ pub(crate) enum Learned {
     Restart(Vec<Change>),
     /// More of a known life.
     News(Vec<Change>),
+    /// That a known node is to be forgotten: nothing has moved.
+    Forgotten(Certificate),
 }
 
 impl Cluster {
@@ -79,6 +84,7 @@ impl Cluster {
             interner,
             summary,
             sketch: None,
+            certificates: Certificates::default(),
             recent,
             equals,
             expiries: BTreeSet::new(),
@@ -195,12 +201,14 @@ impl Cluster {
 
     /// Keeps a sketch of so many cells from now on. Most nodes never need one; the first time costs a look at everybody.
     pub(crate) fn keep_sketch(&mut self, cells: usize) {
-        let endpoints = &self.endpoints;
-        self.sketch.get_or_insert_with(|| {
+        if self.sketch.is_none() {
+            let lines: Vec<_> = self.lines_since(NodeId(0)).collect();
             let mut sketch = Sketch::new(cells);
-            endpoints.since(NodeId(0)).for_each(|(id, node)| sketch.add(&node.line(id), node.summand(id)));
-            sketch
-        });
+            for line in &lines {
+                sketch.add(line, Summary::of_line(line).unwrap_or_default());
+            }
+            self.sketch = Some(sketch);
+        }
     }
 
     /// The owners that changed lately, newest first.
@@ -221,45 +229,9 @@ impl Cluster {
 
     /// The line of `id` in a digest, known or not.
     pub(crate) fn line(&self, id: NodeId) -> Line {
-        self.endpoint(id).map_or_else(|| Line::unknown(id), |endpoint| endpoint.line(id))
-    }
-
-    /// How what is known here compares with what `theirs` says is known there.
-    pub(crate) fn compare(&self, theirs: &Line) -> Ordering {
-        self.line(theirs.id).known().cmp(&theirs.known())
-    }
-
-    /// What this node can tell one who is at `theirs`, in at most `room` bytes.
-    pub(crate) fn delta(&self, theirs: &Line, now: Moment, room: usize) -> Option<Delta> {
-        if flaw!(Withheld) && theirs.id != self.me && theirs.id.0.is_multiple_of(4) {
-            return None;
-        }
-        let endpoint = self.endpoint(theirs.id)?;
-        endpoint.replica().cut(theirs.id, &endpoint.introduction(now), theirs.known(), now, room)
-    }
-
-    /// Whether what comes next for one who is at `theirs` does not fit a datagram of `datagram` bytes by itself.
-    pub(crate) fn needs_stream(&self, theirs: &Line, datagram: usize) -> bool {
-        let room = size::room_for_a_version(datagram);
-        self.endpoint(theirs.id).is_some_and(|endpoint| endpoint.replica().next_len(theirs.known()) > room)
-    }
-
-    /// The room that what comes next for one who is at `theirs` takes.
-    pub(crate) fn next_room(&self, theirs: &Line) -> usize {
-        let next = self.endpoint(theirs.id).map_or(0, |endpoint| endpoint.replica().next_len(theirs.known()));
-        next + size::LARGEST_DELTA
-    }
-
-    /// About how many bytes are left to tell one who is at `theirs`: no more than a little above `enough` is counted.
-    pub(crate) fn left(&self, theirs: &Line, enough: usize) -> usize {
-        self.endpoint(theirs.id).map_or(0, |endpoint| endpoint.replica().left(theirs.known(), enough))
-    }
-
-    /// How many versions one who is at `theirs` is behind, at the most.
-    pub(crate) fn depth(&self, theirs: &Line) -> u64 {
-        let ours = self.line(theirs.id);
-        let from = if theirs.generation == ours.generation { theirs.max } else { Version(0) };
-        ours.max.0.saturating_sub(from.0)
+        let known = self.endpoint(id).map(|endpoint| endpoint.line(id));
+        let line = known.or_else(|| self.certificates.get(id)?.line(id));
+        line.unwrap_or_else(|| Line::unknown(id))
     }
 
     /// Lets `id` be asked for in the next exchanges, or passed on: something about it is new.
@@ -282,6 +254,12 @@ impl Cluster {
     /// Takes what `delta` says of another node. If it is not taken, nothing has moved.
     pub(crate) fn apply(&mut self, delta: &Delta, now: Moment, mean: Duration) -> Learned {
         debug_assert!(delta.owner != self.me, "only I change what is mine");
+        if let Span::Forgotten(certificate) = &delta.span {
+            if certificate.name.id() != delta.owner {
+                return Learned::Refused("forged");
+            }
+            return self.learn_of_the_forgotten(delta.owner, certificate, now);
+        }
         let known = self.endpoints.get(delta.owner);
         let is_forged = |who: &Introduction| {
             who.name.id() != delta.owner || known.is_some_and(|known| *known.name() != who.name)
@@ -300,8 +278,11 @@ impl Cluster {
     /// as a change.
     pub(crate) fn acquaint(&mut self, with: &Acquaintances, now: Moment, pulse: &Pulse) {
         let room = self.max_nodes.saturating_sub(self.endpoints.len());
-        let Self { endpoints, liveness, summary, expiries, .. } = self;
-        let strangers = with.all().iter().filter(|other| !endpoints.contains(other.id));
+        let Self { endpoints, liveness, summary, expiries, certificates, .. } = self;
+        let strangers = with
+            .all()
+            .iter()
+            .filter(|other| !endpoints.contains(other.id) && certificates.get(other.id).is_none());
         let strangers: Vec<_> = strangers.take(room).collect();
         liveness.reserve(strangers.len());
         let met = strangers.into_iter().map(|other| {
@@ -324,6 +305,10 @@ impl Cluster {
             return Learned::Refused("full");
         }
         let authored = now - who.age;
+        let head = Head { generation: delta.generation, heartbeat: who.heartbeat };
+        if self.is_forgotten(delta.owner, head, authored) {
+            return Learned::Refused("forgotten");
+        }
         let mut replica = Replica::new(delta.generation);
         // A node without a single write is known through version zero, which no delta can be above.
         let changes = match replica.apply(delta, now, self.limits) {
@@ -335,10 +320,12 @@ impl Cluster {
         let expiry = replica.next_expiry();
         let record = Record { replica, address: who.address, name: who.name.clone() };
         let endpoint = EndpointState::new(record, who.heartbeat, authored, Pulse::new(authored, mean));
+        let before = self.line(delta.owner);
+        self.certificates.remove(delta.owner);
         self.endpoints.insert(delta.owner, endpoint);
         self.share_record(delta.owner);
         self.await_expiry(delta.owner, Moment::NEVER, expiry);
-        self.changed(&Line::unknown(delta.owner), Version(0));
+        self.changed(&before, Version(0));
         Learned::Newcomer(changes)
     }
 
@@ -373,9 +360,16 @@ impl Cluster {
 
     /// An owner was at `before`, and had been told up to `since`.
     fn changed(&mut self, before: &Line, since: Version) {
+        if self.count_again(before) {
+            self.touch(before.id, since);
+        }
+    }
+
+    /// An owner was at `before`: counts it as it is now. Returns whether that is something else.
+    fn count_again(&mut self, before: &Line) -> bool {
         let after = self.line(before.id);
         if *before == after {
-            return;
+            return false;
         }
         let (taken, added) = (Summary::of_line(before), Summary::of_line(&after));
         let or_none = Option::unwrap_or_default;
@@ -385,7 +379,7 @@ impl Cluster {
             added.into_iter().for_each(|summand| sketch.add(&after, summand));
         }
         self.equals.clear();
-        self.touch(before.id, since);
+        true
     }
 
     /// Notes whether an exchange with `id` found that both hold the same.

@@ -53,6 +53,10 @@ pub struct Config {
     /// longer is told everything of this node again, so that nothing deleted comes back; shorter saves memory, and costs that
     /// more often.
     pub grace: Duration,
+    /// How long a node that is unreachable, or departed, is known: then it is forgotten, here and everywhere. For twice as long it
+    /// is remembered that it was, so that no stale peer brings it back. Sixty intervals at least. Shorter saves memory where nodes
+    /// come and go; what a node wrote is lost when it is forgotten, unless it has a disk.
+    pub forget_after: Duration,
     /// How many nodes are remembered. It bounds what strangers can make this node store.
     pub max_nodes: usize,
     /// Whether the driver keeps state on disk. Then generations and writes are given to
@@ -143,6 +147,7 @@ impl Config {
             max_keys: 16_384,
             max_bytes: 8 << 20,
             grace: Duration::from_secs(3_600),
+            forget_after: Duration::from_secs(24 * 3_600),
             max_nodes: 65_536,
             durable: false,
             flow_control: true,
@@ -161,6 +166,11 @@ impl Config {
     /// The time that `patience` gives.
     pub(crate) fn patience(&self) -> Duration {
         self.interval * self.patience
+    }
+
+    /// How long a node that is gone is known: long enough in any case that it is convicted before.
+    pub(crate) fn forgets_after(&self) -> Duration {
+        self.forget_after.max(60 * self.interval)
     }
 
     /// Refuses what cannot work.
@@ -182,6 +192,10 @@ impl Config {
         let year = 365 * 24 * hour;
         if self.grace < Self::SHORTEST_INTERVAL || self.grace > year {
             return Err(range("the grace of tombstones", &self.grace, &Self::SHORTEST_INTERVAL, &year));
+        }
+        let (least, most) = (Self::SHORTEST_INTERVAL, 10 * year);
+        if self.forget_after < least || self.forget_after > most {
+            return Err(range("the time after which a node is forgotten", &self.forget_after, &least, &most));
         }
         if !self.mongering.is_possible() {
             let (least, most) =

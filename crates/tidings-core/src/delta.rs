@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::certificate::Certificate;
 use crate::entry::{Entry, Key};
+use crate::message::Line;
 use crate::name::{NodeId, NodeName};
 use crate::version::{Generation, Heartbeat, Version};
 
@@ -29,12 +31,14 @@ pub struct Delta {
 }
 
 /// What a delta's entries stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Span {
     /// The entries with versions above this one.
     After(Version),
     /// All entries there are: what the receiver has of this owner is replaced.
     Reset,
+    /// No entries: the owner was forgotten, and this certificate says up to where. Both versions are those of its line.
+    Forgotten(Certificate),
 }
 
 /// Who an owner is: what is said of it at first contact.
@@ -50,13 +54,34 @@ pub struct Introduction {
     pub age: Duration,
 }
 
+impl Span {
+    /// The version that it builds upon.
+    pub(crate) fn after(&self) -> Version {
+        match self {
+            Self::After(version) => *version,
+            Self::Reset | Self::Forgotten(_) => Version(0),
+        }
+    }
+}
+
 impl Delta {
     /// The version that this delta builds upon; zero for all that starts from nothing.
     #[must_use]
     pub fn after(&self) -> Version {
-        match self.span {
-            Span::After(version) => version,
-            Span::Reset => Version(0),
-        }
+        self.span.after()
+    }
+
+    /// That `owner` was forgotten.
+    #[must_use]
+    pub fn forgotten(owner: NodeId, certificate: Certificate) -> Self {
+        let Line { generation, max, .. } = Line::certified(owner, certificate.head);
+        let (introduction, span, gc) = (None, Span::Forgotten(certificate), Version(0));
+        Self { owner, generation, introduction, span, through: max, gc, max, entries: Vec::new() }
+    }
+
+    /// Where its owner is known to be once this was applied.
+    #[must_use]
+    pub fn line(&self) -> Line {
+        Line { id: self.owner, generation: self.generation, max: self.through }
     }
 }

@@ -117,12 +117,11 @@ pub(crate) fn push(
 pub(crate) fn window(cluster: &Cluster, first: NodeId, room: usize) -> Option<Window> {
     let mut room = room.checked_sub(size::WINDOW)?;
     let mut lines = Vec::new();
-    for (id, endpoint) in cluster.endpoints().since(first) {
-        let line = endpoint.line(id);
+    for line in cluster.lines_since(first) {
         match room.checked_sub(size::line(&line)) {
             Some(left) => room = left,
             None if lines.is_empty() => return None,
-            None => return Some(Window { first, last: NodeId(id.0 - 1), lines }),
+            None => return Some(Window { first, last: NodeId(line.id.0 - 1), lines }),
         }
         lines.push(line);
     }

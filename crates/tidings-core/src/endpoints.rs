@@ -36,6 +36,21 @@ impl Endpoints {
         self.states.push(state);
     }
 
+    /// Removes a node, if it is known; this one always is.
+    pub(crate) fn remove(&mut self, id: NodeId) {
+        let Ok(place) = self.place(id) else { return };
+        let slot = self.slots[place];
+        assert!(slot > 0, "a node does not forget itself");
+        self.ids.remove(place);
+        self.slots.remove(place);
+        self.states.swap_remove(slot as usize);
+        // The last one stands in its place now.
+        let last = crate::endpoints::slot(self.states.len());
+        if let Some(moved) = self.slots.iter_mut().find(|moved| **moved == last) {
+            *moved = slot;
+        }
+    }
+
     /// Adds nodes that are not known yet, many at a time.
     pub(crate) fn extend(&mut self, nodes: impl ExactSizeIterator<Item = (NodeId, EndpointState)>) {
         let (known, count) = (self.states.len(), nodes.len());
@@ -225,6 +240,17 @@ pub(crate) mod tests {
                 assert!(all.since(first).map(|(id, _)| id).eq(tree.range(first..).map(|(&id, _)| id)));
             }
         }
+    }
+
+    #[test]
+    fn whoever_is_removed_is_gone_and_nobody_else() {
+        let mut all = Endpoints::new(NodeId(50), state(50));
+        all.extend([90, 10, 60, 70].map(|id| (NodeId(id), state(id))).into_iter());
+        [60, 70, 61].into_iter().for_each(|id| all.remove(NodeId(id)));
+        assert_eq!(all.ids(), [10, 50, 90].map(NodeId));
+        assert!(all.since(NodeId(0)).all(|(id, state)| state.heartbeat == Heartbeat(id.0)));
+        all.insert(NodeId(60), state(60));
+        assert_eq!(all.get(NodeId(60)).unwrap().heartbeat, Heartbeat(60));
     }
 
     #[test]

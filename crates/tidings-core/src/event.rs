@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::entry::{Key, Value};
 use crate::name::NodeName;
@@ -43,6 +44,11 @@ pub enum EventKind {
     },
     /// The node announced that it leaves.
     Departed,
+    /// The node was gone for long, or was removed: nothing of it is shown any more.
+    Forgotten {
+        /// For how long that is remembered from now on.
+        remembered_for: Duration,
+    },
     /// The node runs in a new life.
     Restarted,
     /// No stream to the node could be had: what is large comes from it in pieces.

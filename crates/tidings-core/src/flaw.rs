@@ -56,6 +56,10 @@ mod planted {
         Outlived,
         /// S5: whoever departed is live again with any sign of life.
         Returned,
+        /// S5: whoever was forgotten comes back with any introduction.
+        Haunted,
+        /// S5: a certificate does not cover what was known of the node that it is of.
+        Shortsighted,
         /// S6: an owner takes what others say of its own state.
         Overwritten,
         /// S6: the heart beats twice in a round.
@@ -112,6 +116,8 @@ mod planted {
         Unconvicted,
         /// F2: one unanswered attempt is as good as all.
         Hasty,
+        /// F2: whoever is believed to run is forgotten for a word of others.
+        Silenced,
         /// F3: a node that slept does not notice.
         SleepUnnoticed,
         /// F4: a lone accuser is enough, at once, whoever else gets an answer.

@@ -3,6 +3,7 @@
 mod alarm;
 mod answer;
 mod ends;
+mod forgetting;
 mod grants;
 mod hear;
 mod help;
@@ -47,6 +48,7 @@ use crate::time::{Moment, Time, WallClock};
 use crate::version::{Heartbeat, Version};
 
 use alarm::Alarms;
+pub use forgetting::{RemoveError, Removed};
 pub use inspect::Load;
 use requests::Requests;
 
@@ -461,10 +463,14 @@ impl Gossiper {
     }
 
     fn say(&mut self, now: Time, id: NodeId, kind: EventKind) {
-        if let Some(endpoint) = self.cluster.endpoint(id) {
-            let (node, generation) = (endpoint.name().clone(), endpoint.generation());
-            self.events.push_back(Event { at: now.wall, node, generation, kind });
-        }
+        let event = self.event(now, id, kind);
+        self.events.extend(event);
+    }
+
+    fn event(&self, now: Time, id: NodeId, kind: EventKind) -> Option<Event> {
+        let endpoint = self.cluster.endpoint(id)?;
+        let (node, generation) = (endpoint.name().clone(), endpoint.generation());
+        Some(Event { at: now.wall, node, generation, kind })
     }
 
     fn say_changes(&mut self, now: Time, id: NodeId, changes: Vec<Change>) {

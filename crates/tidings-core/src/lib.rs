@@ -52,6 +52,7 @@
 mod flaw;
 mod acquaintances;
 mod bounds;
+mod certificate;
 mod cluster;
 mod collector;
 mod config;
@@ -94,13 +95,14 @@ mod version;
 pub mod wire;
 
 pub use acquaintances::Acquaintances;
+pub use certificate::Certificate;
 pub use config::{Config, ConfigError, Mode, SeedRule};
 pub use delta::{Delta, Introduction, Span};
 pub use entry::{Entry, Key, KeyError, Lifetime, Value};
 pub use event::{Cause, Event, EventKind};
 #[cfg(feature = "planted")]
 pub use flaw::{Flaw, plant};
-pub use gossiper::{Gossiper, Identity, Load};
+pub use gossiper::{Gossiper, Identity, Load, RemoveError, Removed};
 pub use interner::Interner;
 pub use message::{
     Ack, Age, Beat, Beats, Body, Cell, Cookie, Evidence, Fetch, FetchPieces, HeadLine, Instance, Line,
@@ -114,7 +116,7 @@ pub use peer::{Peer, Rejected, StreamEnd, StreamId, Transmit};
 pub use replica::{Applied, Limits, Replica};
 pub use request::{NOTHING, Outcome, Policy, Question, Request, RequestError, RequestId, Stamp, Unanswered};
 pub use rng::Rng;
-pub use snapshot::{Member, NodeState, Shown, Snapshot, Standing, Suspected};
+pub use snapshot::{Forgotten, Member, NodeState, Shown, Snapshot, Standing, Suspected};
 pub use summary::Summary;
 pub use time::{Moment, Time, WallClock};
 pub use version::{Generation, Head, Heartbeat, Version};

@@ -67,13 +67,29 @@ impl Liveness {
         endpoint.seat = Seat { roll: Some(standing), place: place(roll.len()) };
         roll.push(id);
         if let Some(left) = old.roll {
-            let roll = self.roll_mut(left);
-            roll.swap_remove(old.place as usize);
-            if let Some(moved) = roll.get(old.place as usize).and_then(|moved| endpoints.get_mut(*moved)) {
-                moved.seat.place = old.place;
-            }
+            self.vacate(endpoints, left, old.place);
         }
         true
+    }
+
+    /// Takes `id` off its roll: nobody looks at it any more.
+    pub(crate) fn remove(&mut self, endpoints: &mut Endpoints, id: NodeId) {
+        let Some(Seat { roll: Some(left), place }) = endpoints.get(id).map(|endpoint| endpoint.seat) else {
+            return;
+        };
+        self.vacate(endpoints, left, place);
+        if let Some(endpoint) = endpoints.get_mut(id) {
+            (endpoint.seat, endpoint.pulse.look_at) = (Seat::default(), Moment::NEVER);
+        }
+    }
+
+    /// Whoever is at `place` of that roll goes, and the last one of it comes there.
+    fn vacate(&mut self, endpoints: &mut Endpoints, standing: Standing, place: u32) {
+        let roll = self.roll_mut(standing);
+        roll.swap_remove(place as usize);
+        if let Some(moved) = roll.get(place as usize).and_then(|moved| endpoints.get_mut(*moved)) {
+            moved.seat.place = place;
+        }
     }
 
     /// Makes room for so many more that are live.
@@ -163,6 +179,17 @@ mod tests {
         assert_eq!(all.get(NodeId(3)).unwrap().seat.standing(), Some(Standing::Live));
         assert!(liveness.enter(&mut all, NodeId(2), Standing::Live));
         assert_eq!(liveness.roll(Standing::Live), [NodeId(3), NodeId(4), NodeId(2)]);
+    }
+
+    #[test]
+    fn whoever_is_removed_stands_nowhere() {
+        let (mut liveness, mut all) = (Liveness::default(), endpoints(3));
+        assert!((1..=3).all(|id| liveness.enter(&mut all, NodeId(id), Standing::Live)));
+        liveness.look(&mut all, NodeId(1), |_| Moment::from_micros(5));
+        liveness.remove(&mut all, NodeId(1));
+        assert_eq!(liveness.roll(Standing::Live), [NodeId(3), NodeId(2)]);
+        assert_eq!(all.get(NodeId(3)).unwrap().seat.place, 0);
+        assert_eq!(liveness.due(&mut all, Moment::from_micros(9)), None);
     }
 
     #[test]

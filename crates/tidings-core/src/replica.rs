@@ -164,10 +164,8 @@ impl Replica {
         room: usize,
     ) -> Option<Delta> {
         let (span, known) = self.span_for(theirs)?;
-        let after = match span {
-            Span::After(version) => version,
-            Span::Reset => Version(0),
-        };
+        let after = span.after();
+        let is_reset = span == Span::Reset;
         let introduction = (after == Version(0)).then(|| introduction.clone());
         let mut delta = Delta {
             owner,
@@ -183,7 +181,7 @@ impl Replica {
         self.fill(&mut delta, after, now, room);
         let progress = delta.through > after || !known;
         let whole = delta.through == self.max;
-        (progress && (whole || span != Span::Reset || flaw!(ResetCut))).then_some(delta)
+        (progress && (whole || !is_reset || flaw!(ResetCut))).then_some(delta)
     }
 
     /// From where to tell one that is at `theirs`, and whether it knows this life; `None` if it knows as much.
@@ -206,14 +204,10 @@ impl Replica {
     /// The bytes of the next version's entries for one who is at `theirs`, or of all that a reset takes.
     pub(crate) fn next_len(&self, theirs: Option<(Generation, Version)>) -> usize {
         let Some((span, _)) = self.span_for(theirs) else { return 0 };
-        let (after, is_reset) = match span {
-            Span::After(version) => (version, false),
-            Span::Reset => (Version(0), true),
-        };
-        if is_reset {
+        if span == Span::Reset {
             return len_of(self.entries.iter());
         }
-        let mut later = self.entries.after(after).peekable();
+        let mut later = self.entries.after(span.after()).peekable();
         let next = later.peek().map(|(_, entry)| entry.version);
         len_of(later.take_while(|(_, entry)| Some(entry.version) == next))
     }
@@ -223,10 +217,7 @@ impl Replica {
         const DELTA: usize = 24;
         const INTRODUCTION: usize = 40;
         let Some((span, _)) = self.span_for(theirs) else { return 0 };
-        let after = match span {
-            Span::After(version) => version,
-            Span::Reset => Version(0),
-        };
+        let after = span.after();
         let mut sum = if after == Version(0) { DELTA + INTRODUCTION } else { DELTA };
         for (key, entry) in self.entries.after(after) {
             if sum > enough {
@@ -294,6 +285,7 @@ impl Replica {
             return Fit::Old;
         }
         match delta.span {
+            Span::Forgotten(_) => Fit::Old,
             Span::Reset if is_new_life || self.max < delta.gc || flaw!(LateReset) => Fit::Replaces,
             // It was made for one that knew less. What is above `max` is all that this one needs; the rest may lack
             // what is shown here and was written again since.

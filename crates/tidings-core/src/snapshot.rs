@@ -39,6 +39,23 @@ pub struct Member {
     pub max_version: Version,
     /// Whether this is the node that answers.
     pub is_self: bool,
+    /// In what time it is forgotten, if it stays away; `None` of one that is live.
+    pub forgotten_in: Option<Duration>,
+}
+
+/// A node that was forgotten: all that is left is that it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Its name.
+    pub name: NodeName,
+    /// The life in which it was.
+    pub generation: Generation,
+    /// The newest round of it that was heard of.
+    pub heartbeat: Heartbeat,
+    /// How long ago that was.
+    pub forgotten_for: Duration,
+    /// How long it is remembered from now on.
+    pub remembered_for: Duration,
 }
 
 /// A node and what it owns.

@@ -9,7 +9,7 @@
 //! | S2 | growth (P2) | (generation, max) of a replica never falls, nor does the version of a key in a life |
 //! | S3 | one meaning | a version of a life stands for one write |
 //! | S4 | no deleted key returns (P1) | where the newest write of a key is a delete at or below max, the key is not there; in the end nothing is shown whose life is over |
-//! | S5 | no departed node returns (D4) | whoever departed is live again in a later life only |
+//! | S5 | no node returns from the dead (D4, X1) | whoever departed is live again in a later life only; whoever was forgotten is known again with a greater head, if it ran since, or in a later life |
 //! | S6 | self-authority (P4) | what a node holds of itself is what it wrote; its heart beats once in a round, never back, and a life begins for a claim or a refusal that it heard |
 //! | S7 | the replica's promise (P1, P3) | where the newest write of a key is at or below max, exactly that is shown, until its life is over; what was shown goes by a delete, or then |
 //! | S8 | clusters keep apart | nobody knows a node of another cluster |
@@ -22,7 +22,7 @@
 //! | L4 | no starvation | while somebody writes much, what another one writes once is everywhere within R; by push or pull alone, within 2 R |
 //! | L5 | no garbage | what was kept against nodes, what is told of the recent, and streams are gone at the end of the calm |
 //! | F1 | completeness (D1) | in the calm, whoever is down is convicted by all, no later than silence does it, and three spacings of heads |
-//! | F2 | accuracy | nobody is convicted who has run for twelve intervals, where nothing but some loss happens |
+//! | F2 | accuracy | nobody is convicted who has run for twelve intervals, where nothing but some loss happens; nobody is forgotten who is taken for live |
 //! | F3 | a local pause (D3) | whoever slept for two intervals convicts nobody for two more |
 //! | F4 | no flapping | over a link that fails one way, nobody is convicted more than twice in sixty intervals |
 //! | F5 | evidence | a convicted node is live again only with a newer head, its own word, or its answer to somebody; no head is ahead of its owner |

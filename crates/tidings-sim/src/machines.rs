@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tidings_core::{
-    Config, Gossiper, Key, Lifetime, Moment, NodeName, Request, RequestError, RequestId, Seal, Time, Value,
-    Version, WriteError,
+    Config, Gossiper, Key, Lifetime, Moment, NodeName, RemoveError, Removed, Request, RequestError,
+    RequestId, Seal, Time, Value, Version, WriteError,
 };
 
 use crate::node::{Arrivals, Disk, Pause, Place, SimNode};
@@ -245,6 +245,18 @@ impl Simulation {
             checker.leaves(place);
         }
         self.tell(place, Gossiper::leave);
+    }
+
+    /// Lets a node remove another one.
+    ///
+    /// # Errors
+    /// It refuses.
+    ///
+    /// # Panics
+    /// If it is down.
+    pub fn remove(&mut self, place: Place, subject: Place) -> Result<Removed, RemoveError> {
+        let name = self.name(subject).clone();
+        self.tell(place, |core, now| core.remove(now, &name))
     }
 
     /// Deletes a key of a node.

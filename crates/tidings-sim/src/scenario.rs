@@ -77,6 +77,9 @@ pub struct Scenario {
     /// How old a tombstone becomes before its owner collects it.
     #[serde(default = "defaults::grace", with = "span")]
     pub grace: Duration,
+    /// How long a node that is gone is known.
+    #[serde(default = "defaults::forget_after", with = "span")]
+    pub forget_after: Duration,
     /// Whether nodes have disks.
     #[serde(default)]
     pub disk: bool,
@@ -182,6 +185,7 @@ impl Scenario {
             max_bytes: self.max_bytes,
             max_nodes: self.max_nodes,
             grace: self.grace,
+            forget_after: self.forget_after,
             durable: self.disk,
             requests: Policy::Keys(vec!["k*".to_owned()]),
             // Little enough for nodes to come to the end of it.
@@ -219,6 +223,9 @@ pub(crate) mod defaults {
     }
     pub(crate) fn grace() -> Duration {
         Duration::from_secs(3_600)
+    }
+    pub(crate) fn forget_after() -> Duration {
+        Duration::from_secs(24 * 3_600)
     }
     pub(super) fn latency() -> (Duration, Duration) {
         (Duration::from_millis(1), Duration::from_millis(10))

@@ -175,6 +175,14 @@ impl Builder {
         self
     }
 
+    /// How long a node that is unreachable, or departed, is known: a day by default, and sixty intervals at least. Then it is
+    /// forgotten everywhere. Give all nodes of a cluster the same.
+    #[must_use]
+    pub fn forget_after(mut self, span: Duration) -> Self {
+        self.config.forget_after = span;
+        self
+    }
+
     /// Lets other nodes [ask](Node::request) for changes of those keys that one of these patterns fits: `*` stands for any text,
     /// as in `config/*`. By default nobody may.
     #[must_use]

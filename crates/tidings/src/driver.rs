@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tidings_core::{
-    Conflict, Event, Gossiper, Key, Lifetime, Message, NodeName, Outcome, Peer, PersistMark, Request,
-    RequestId, Seal, Stamp, StreamId, Transmit, Unanswered, Value, Version, WriteError,
+    Conflict, Event, Gossiper, Key, Lifetime, Message, NodeName, Outcome, Peer, PersistMark, Removed,
+    Request, RequestId, Seal, Stamp, StreamId, Transmit, Unanswered, Value, Version, WriteError,
 };
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Change(Request, Reply),
     /// Asks another node for a change, and waits for so long.
     Request(NodeName, Request, Duration, Answer),
+    /// Forgets another node.
+    Remove(NodeName, oneshot::Sender<Result<Removed, Error>>),
     Ask(Box<dyn FnOnce(&View<'_>) + Send>),
     Leave,
     Stop,
@@ -49,6 +51,7 @@ impl std::fmt::Debug for Command {
             Self::Set(..) => "Set",
             Self::Change(..) => "Change",
             Self::Request(..) => "Request",
+            Self::Remove(..) => "Remove",
             Self::Ask(_) => "Ask",
             Self::Leave => "Leave",
             Self::Stop => "Stop",
@@ -353,6 +356,10 @@ impl Driver {
                     // Whoever asked may have gone.
                     Err(refused) => drop(reply.send(Err(refused.into()))),
                 }
+            }
+            // Whoever asked may have gone.
+            Command::Remove(name, reply) => {
+                drop(reply.send(self.core.remove(now, &name).map_err(Error::from)));
             }
             Command::Ask(question) => {
                 // So that nothing is shown that has expired, and nothing told afterwards that is shown.

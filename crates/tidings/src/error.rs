@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidings_core::{ConfigError, NameError, NodeName, RequestError, WriteError};
+use tidings_core::{ConfigError, NameError, NodeName, RemoveError, RequestError, WriteError};
 
 /// Why a node did not start, or did not do what it was asked to. [`fix`](Self::fix) says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,9 @@ pub enum Error {
         /// How long this node waited.
         wait: Duration,
     },
+    /// A node is not removed; nothing has changed then.
+    #[error(transparent)]
+    Remove(#[from] RemoveError),
     /// A write could not be saved. It does not show, and will not; but where the node crashes before its disk works again, the
     /// next life may find it there.
     #[error("the write could not be saved: {0}")]
@@ -130,6 +133,11 @@ impl Error {
             Self::Request(RequestError::UnknownOwner { .. }) => Some("look at which nodes there are".into()),
             Self::Request(RequestError::TooMany) => Some("wait for answers before asking for more".into()),
             Self::Request(RequestError::Write(refused)) => fix_of_write(refused),
+            Self::Remove(RemoveError::Unknown { .. }) => Some("look at which nodes there are".into()),
+            Self::Remove(RemoveError::Myself { .. }) => {
+                Some("let it leave, or remove it elsewhere once it stopped".into())
+            }
+            Self::Remove(RemoveError::Live { node }) => Some(format!("let {node} leave, or stop it first")),
             Self::NoAnswer { owner, .. } => {
                 Some(format!("look at what {owner} shows, and whether it is live, before asking again"))
             }

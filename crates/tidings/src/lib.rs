@@ -38,10 +38,10 @@ pub use events::{Events, Notice};
 pub use node::{Found, Node};
 pub use status::{BlockedStream, DiskHealth, Status, Traffic};
 pub use tidings_core::{
-    Cause, ConfigError, Event, EventKind, Generation, Heartbeat, Key, KeyError, Lifetime, Member, Mode,
-    Mongering, MongeringError, NOTHING, NameError, NodeName, NodeState, Outcome, Question, Request,
-    RequestError, RequestId, Shown, Snapshot, Stamp, Standing, Stop, StreamEnd, Suspected, Value, Version,
-    WallClock, WriteError,
+    Cause, ConfigError, Event, EventKind, Forgotten, Generation, Heartbeat, Key, KeyError, Lifetime, Member,
+    Mode, Mongering, MongeringError, NOTHING, NameError, NodeName, NodeState, Outcome, Question, RemoveError,
+    Removed, Request, RequestError, RequestId, Shown, Snapshot, Stamp, Standing, Stop, StreamEnd, Suspected,
+    Value, Version, WallClock, WriteError,
 };
 pub use watch::Watch;
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tidings_core::{
-    Conflict, Event, Generation, Key, Lifetime, Member, NodeName, NodeState, Outcome, Request, Shown,
-    Snapshot, Stamp, Value, Version, WriteError,
+    Conflict, Event, Forgotten, Generation, Key, Lifetime, Member, NodeName, NodeState, Outcome, Removed,
+    Request, Shown, Snapshot, Stamp, Value, Version, WriteError,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
@@ -249,6 +249,25 @@ impl Node {
     /// The node has stopped.
     pub async fn members(&self) -> Result<Vec<Member>, Error> {
         self.ask(|view| view.core.members(view.now.moment)).await
+    }
+
+    /// The nodes that were forgotten, because they were gone for long or [removed](Self::remove), as far as that is remembered,
+    /// sorted by name.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn forgotten(&self) -> Result<Vec<Forgotten>, Error> {
+        self.ask(|view| view.core.forgotten(view.now.moment)).await
+    }
+
+    /// Forgets a node that does not run any more, here at once and soon everywhere: what it wrote is shared no longer. Should it
+    /// run all the same, it says so, and all know it again.
+    ///
+    /// # Errors
+    /// The node is live, is this one, or is not known ([`Error::Remove`]); or this one has stopped.
+    pub async fn remove(&self, name: &str) -> Result<Removed, Error> {
+        let name = NodeName::new(name)?;
+        self.command(|reply| Command::Remove(name, reply)).await?
     }
 
     /// One node and what it owns; `None` if it is not known.

@@ -136,6 +136,7 @@ fn is_wanted(event: &Event, prefix: &str) -> bool {
         | EventKind::Live
         | EventKind::Unreachable { .. }
         | EventKind::Departed
+        | EventKind::Forgotten { .. }
         | EventKind::Restarted
         | EventKind::StreamFailed { .. } => true,
     }

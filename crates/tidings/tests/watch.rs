@@ -37,6 +37,7 @@ fn brief(event: &Event) -> String {
         EventKind::Live => format!("{node} live"),
         EventKind::Unreachable { .. } => format!("{node} unreachable"),
         EventKind::Departed => format!("{node} departed"),
+        EventKind::Forgotten { .. } => format!("{node} forgotten"),
         EventKind::Restarted => format!("{node} restarted"),
         EventKind::StreamFailed { .. } => format!("no stream to {node}"),
         EventKind::Set { key, value, .. } => format!("{node} {key}={value}"),
@@ -128,6 +129,10 @@ impl Picture {
     }
 
     fn take(&mut self, event: &Event) {
+        if let EventKind::Forgotten { .. } = event.kind {
+            self.0.remove(event.node.as_str());
+            return;
+        }
         let (standing, keys) = self.0.entry(event.node.to_string()).or_default();
         match &event.kind {
             EventKind::Live => *standing = Some(Standing::Live),
@@ -137,7 +142,10 @@ impl Picture {
                 keys.insert(key.clone(), (*version, value.clone()));
             }
             EventKind::Deleted { key, .. } => drop(keys.remove(key)),
-            EventKind::Joined | EventKind::Restarted | EventKind::StreamFailed { .. } => {}
+            EventKind::Joined
+            | EventKind::Restarted
+            | EventKind::Forgotten { .. }
+            | EventKind::StreamFailed { .. } => {}
         }
     }
 }

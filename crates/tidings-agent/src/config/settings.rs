@@ -266,6 +266,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         show: |config| json!(humantime::format_duration(config.grace).to_string()),
     },
     Setting {
+        key: "forget_after",
+        form: "DURATION",
+        help: "How long a node that is unreachable or departed is known, sixty intervals at least; then all forget it",
+        accepts: "a duration as 10m or 24h, from 10ms to 3650d",
+        many: false,
+        take: |config, given| {
+            let longest = Duration::from_secs(3_650 * 24 * 3_600);
+            put(&mut config.forget_after, within(duration(given)?, Duration::from_millis(10), longest)?)
+        },
+        show: |config| json!(humantime::format_duration(config.forget_after).to_string()),
+    },
+    Setting {
         key: "allow_requests",
         form: "PATTERN",
         help: "Keys of this node that others may ask it to change, as config/*; * stands for any text. None by default. Given \
@@ -371,6 +383,7 @@ mod tests {
         let datagrams: Change = |builder, n| builder.rumor_budget(u32::try_from(n).unwrap(), 1 << 10);
         let rumor_bytes: Change = |builder, n| builder.rumor_budget(1, u32::try_from(n).unwrap());
         let grace: Change = |builder, ms| builder.grace(Duration::from_millis(ms as u64));
+        let forget: Change = |builder, ms| builder.forget_after(Duration::from_millis(ms as u64));
         let max_keys: Change = |builder, n| builder.limits(n, 1);
         let max_bytes: Change = |builder, n| builder.limits(1, n);
         for (key, least, most, write, change) in [
@@ -382,6 +395,7 @@ mod tests {
             ("max_keys", 1, 1 << 24, number, max_keys),
             ("max_bytes", 1, 1 << 32, bytes, max_bytes),
             ("grace", 10, 365 * 24 * 3_600_000, millis, grace),
+            ("forget_after", 10, 3_650 * 24 * 3_600_000, millis, forget),
         ] {
             for (given, fits) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
                 assert_eq!(taken(key, &write(given)).is_some(), fits, "{key} = {given}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tidings::{Error, RequestError, WriteError};
+use tidings::{Error, RemoveError, RequestError, WriteError};
 
 use crate::body::ProblemBody;
 
@@ -33,6 +33,7 @@ pub(crate) enum Kind {
     Refused,
     Conflict,
     NoAnswer,
+    StillLive,
     TooLarge,
     NoRoom,
     TooFast,
@@ -55,6 +56,7 @@ impl Kind {
             Self::Refused => (StatusCode::FORBIDDEN, "refused", "Refused by the owner"),
             Self::Conflict => (StatusCode::PRECONDITION_FAILED, "conflict", "Another version"),
             Self::NoAnswer => (StatusCode::GATEWAY_TIMEOUT, "no-answer", "No answer of the owner"),
+            Self::StillLive => (StatusCode::CONFLICT, "still-live", "Not gone"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
             Self::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "no-room", "No room"),
             Self::TooFast => (StatusCode::TOO_MANY_REQUESTS, "too-fast", "Too many writes"),
@@ -117,6 +119,10 @@ impl From<Error> for Problem {
             Kind::NoSuchNode
         } else if let Error::Request(RequestError::TooMany) = &error {
             Kind::TooFast
+        } else if let Error::Remove(refused) = &error {
+            kind_of_removal(refused)
+        } else if let Error::Name(_) = &error {
+            Kind::NoSuchNode
         } else if let Error::NoAnswer { .. } = &error {
             Kind::NoAnswer
         } else if let Error::Disk(_) = &error {
@@ -128,6 +134,13 @@ impl From<Error> for Problem {
         let fix = error.fix().unwrap_or_else(|| KEYS.to_owned());
         let retry_after = if let Error::Write(WriteError::Busy { wait }) = error { Some(wait) } else { None };
         Self { retry_after, ..Self::new(kind, error.to_string(), fix) }
+    }
+}
+
+fn kind_of_removal(refused: &RemoveError) -> Kind {
+    match refused {
+        RemoveError::Unknown { .. } => Kind::NoSuchNode,
+        RemoveError::Myself { .. } | RemoveError::Live { .. } => Kind::StillLive,
     }
 }
 

@@ -99,6 +99,7 @@ fn every_setting_can_be_given_by_every_layer() {
         ("max_keys", "6"),
         ("max_bytes", "64KiB"),
         ("grace", "1m"),
+        ("forget_after", "2h"),
         ("allow_requests", "config/*"),
     ];
     // Seeds and neighbours exclude each other.
@@ -167,6 +168,7 @@ fn the_table_shows_where_each_value_comes_from() {
         max_keys         16384           default
         max_bytes        8MiB            default
         grace            1h              default
+        forget_after     1day            default
         allow_requests   -               default
     "#]]
     .assert_eq(&done.out);

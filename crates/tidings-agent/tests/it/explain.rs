@@ -3,7 +3,7 @@
 use crate::harness::run;
 
 /// All that the program does.
-pub(crate) const COMMANDS: [&str; 15] = [
+pub(crate) const COMMANDS: [&str; 16] = [
     "demo",
     "agent",
     "members",
@@ -14,6 +14,7 @@ pub(crate) const COMMANDS: [&str; 15] = [
     "watch",
     "status",
     "leave",
+    "remove",
     "wait",
     "sim",
     "config",

@@ -14,6 +14,7 @@ mod kills;
 mod links;
 mod names;
 mod noise;
+mod removal;
 mod requests;
 mod sim;
 mod size;

@@ -153,7 +153,7 @@ fn examine_window(
             sort_out(cluster, theirs, wants, lacks);
         }
     }
-    for &id in cluster.endpoints().between(window.first..=window.last) {
+    for id in cluster.ids_between(window.first..=window.last) {
         if name(named, Line::unknown(id)) {
             lacks.push(Line::unknown(id));
         }

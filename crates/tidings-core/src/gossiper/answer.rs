@@ -8,6 +8,7 @@ use super::Gossiper;
 use super::hear::Brought;
 use crate::bounds;
 use crate::config::Mode;
+use crate::delta::Delta;
 use crate::digest::{self, Answer, Room};
 use crate::exchange::Exchange;
 use crate::message::{Ack, Body, Line, Message, Push, Refusal, Sender, Syn};
@@ -316,7 +317,9 @@ impl Gossiper {
             self.sketched = 0;
         }
         if self.config.mode == Mode::PushPull {
-            let lines = [ack.lines.as_slice(), &besides].concat();
+            // What it told may show that it lacks what is known here of those that one of both has forgotten.
+            let told: Vec<_> = ack.deltas.iter().map(Delta::line).collect();
+            let lines = [ack.lines.as_slice(), &besides, &told].concat();
             self.end_exchange(now, from, sender.id, number, &lines);
         }
         if ack.has_much && ack.deltas.iter().any(|delta| self.cluster.endpoint(delta.owner).is_none()) {

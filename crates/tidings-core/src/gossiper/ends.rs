@@ -9,8 +9,9 @@ use crate::time::{Moment, Time};
 use crate::version::Version;
 
 impl Gossiper {
-    /// What has expired by now goes, whoever owns it: by the monotonic clock of this node alone.
+    /// What has expired by now goes, whoever owns it, and certificates: by the monotonic clock of this node alone.
     pub(super) fn expire(&mut self, now: Time) {
+        self.cluster.expire_certificates(now.moment);
         if self.next_expiry() > now.moment {
             return; // As mostly.
         }

@@ -57,9 +57,10 @@ impl Gossiper {
     pub(super) fn hear_lines(&mut self, now: Time, lines: &[Line]) {
         let me = self.cluster.me();
         for line in lines.iter().filter(|line| line.id == me) {
-            let head = Head { generation: line.generation, heartbeat: Heartbeat(0) };
-            if !bounds::is_believable(now.wall, head, line.max) {
+            if !bounds::is_believable_line(now.wall, line) {
                 self.drop_for("unbelievable");
+            } else if let Some(end) = line.certificate() {
+                self.hear_of_my_end(now, end);
             } else {
                 self.hear_of_my_state(now, line.generation, line.max);
             }
@@ -83,8 +84,12 @@ impl Gossiper {
         for delta in deltas {
             let heartbeat = delta.introduction.as_ref().map_or(Heartbeat(0), |who| who.heartbeat);
             let head = Head { generation: delta.generation, heartbeat };
-            if !bounds::is_believable(now.wall, head, delta.max) {
+            let end = delta.line().certificate();
+            let (head, max) = end.map_or((head, delta.max), |end| (end, Version(0)));
+            if !bounds::is_believable(now.wall, head, max) {
                 self.drop_for("unbelievable");
+            } else if let Some(end) = end.filter(|_| delta.owner == self.cluster.me()) {
+                self.hear_of_my_end(now, end);
             } else if delta.owner == self.cluster.me() {
                 if let Some(who) = &delta.introduction {
                     self.hear_of_namesake(now, delta.generation, who.address);
@@ -118,7 +123,8 @@ impl Gossiper {
         let id = delta.owner;
         let before = self.cluster.line(id);
         let floor = self.floor();
-        let changes = match self.cluster.apply(delta, now.moment, floor) {
+        let changes = match self.cluster.apply(&self.bounded(delta), now.moment, floor) {
+            Learned::Nothing if delta.line().certificate().is_some() => return self.rumors.forget(id),
             Learned::Nothing => return,
             Learned::Refused(reason) => {
                 self.streams.give_up((id, Scope::Owner), now.moment);
@@ -144,6 +150,7 @@ impl Gossiper {
                 changes
             }
             Learned::News(changes) => changes,
+            Learned::Forgotten(certificate) => return self.forget(now, id, certificate),
         };
         self.streams.help(id);
         brought.news = true;

@@ -22,6 +22,8 @@ pub struct Load {
     pub acquitted: usize,
     /// Owners that changed here lately.
     pub recent: usize,
+    /// Certificates of nodes that were forgotten.
+    pub certificates: usize,
     /// Streams that this node opened.
     pub fetching: usize,
     /// Streams that other nodes opened.
@@ -81,6 +83,7 @@ impl Gossiper {
             accused: self.accused.len(),
             acquitted: self.acquitted.len(),
             recent: self.cluster.recent().len(),
+            certificates: self.cluster.certificates().len(),
             fetching: self.streams.fetching.len(),
             serving: self.streams.serving.len(),
             queued: self.transmits.len() + self.events.len() + self.unpolled_requests(),

@@ -223,7 +223,7 @@ impl Gossiper {
         })
     }
 
-    fn member(&self, id: NodeId, now: Moment) -> Option<Member> {
+    pub(super) fn member(&self, id: NodeId, now: Moment) -> Option<Member> {
         let endpoint = self.cluster.endpoint(id)?;
         let is_self = id == self.cluster.me();
         let own = if endpoint.has_departed() { Standing::Departed } else { Standing::Live };
@@ -240,6 +240,7 @@ impl Gossiper {
             keys: endpoint.replica().entries().filter(shown).count(),
             max_version: endpoint.max_version(),
             is_self,
+            forgotten_in: self.forgotten_in(id, now),
         })
     }
 }

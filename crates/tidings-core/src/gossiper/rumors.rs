@@ -15,7 +15,7 @@ use crate::rng::Rng;
 use crate::rumor::Offerer;
 use crate::snapshot::Standing;
 use crate::time::{Moment, Time};
-use crate::version::{Head, Heartbeat, Version};
+use crate::version::Version;
 use crate::wire::size;
 
 /// How long a relay waits at most for more to tell.
@@ -235,10 +235,9 @@ impl Gossiper {
         let next = now.moment + self.wait_for_what_was_offered();
         let mut lines = Vec::new();
         for line in offered {
-            let head = Head { generation: line.generation, heartbeat: Heartbeat(0) };
             let is_lacking = line.id != self.cluster.me()
                 && self.cluster.compare(line).is_lt()
-                && bounds::is_believable(now.wall, head, line.max);
+                && bounds::is_believable_line(now.wall, line);
             if is_lacking && self.rumors.want(line, from, next) {
                 lines.push(self.cluster.line(line.id));
             }

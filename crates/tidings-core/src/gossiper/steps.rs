@@ -57,6 +57,7 @@ impl Gossiper {
         self.beat(now);
         self.contacts.forgive(now.moment);
         self.cluster.begin_round();
+        self.forget_the_long_gone(now);
         self.reckon_supply();
         self.flow.begin_round(self.cluster.live().len() + 1, now.moment);
         (self.clock.retries, self.clock.repeats, self.clock.repairs) = (RETRIES, REPEATS, REPAIRS);

@@ -19,7 +19,7 @@ use crate::wire::size;
 
 /// How many bytes of deltas a frame has, unless one version takes more.
 const FRAME: usize = 64 << 10;
-/// How old a head is at least that comes in pieces.
+/// How old a head is at least that comes in pieces, unless it would be forgotten for that.
 const LONG_AGO: Duration = Duration::from_secs(3_600);
 /// How many bytes a request on a stream has at most.
 const REQUEST: usize = 256 << 10;
@@ -277,7 +277,7 @@ impl Gossiper {
             let mut delta = cluster.delta(&fetch.line, now.moment, cluster.next_room(&fetch.line))?;
             if let Some(who) = &mut delta.introduction {
                 // However long the pieces are on their way, they make nobody look alive.
-                who.age = who.age.max(LONG_AGO);
+                who.age = who.age.max(LONG_AGO.min(self.config.forgets_after() / 2));
             }
             Some(delta)
         };

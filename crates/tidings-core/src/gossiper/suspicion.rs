@@ -59,7 +59,10 @@ impl Gossiper {
     /// A head of `id` that was authored at `authored`, heard now. Only a newer one of the life that is known counts: returns
     /// whether it is one.
     pub(super) fn hear_life(&mut self, now: Time, id: NodeId, head: Head, authored: Moment) -> bool {
-        let Some(endpoint) = self.cluster.life_mut(id) else { return false };
+        let Some(endpoint) = self.cluster.life_mut(id) else {
+            self.cluster.hear_of_forgotten(id, head, authored);
+            return false;
+        };
         let known = endpoint.head();
         if head <= known || head.generation > known.generation {
             if flaw!(OldHeadsCount) && head == known {

@@ -15,6 +15,7 @@
 //! On a stream, a message has its length in front, in four bytes: see [`Frames`].
 
 mod bytes;
+mod certificate;
 mod frames;
 mod parts;
 pub(crate) mod size;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use super::certificate::{read_certificate, write_certificate};
 use super::{Reader, WireError, Writer, size};
 use crate::delta::{Delta, Introduction, Span};
 use crate::entry::{Entry, Key, Lifetime, Value};
@@ -16,6 +17,7 @@ use crate::version::{Generation, Head, Heartbeat, Version};
 
 const RESET: u8 = 0b01;
 const INTRODUCED: u8 = 0b10;
+pub(super) const FORGOTTEN: u8 = 0b100;
 const TOMBSTONE: u8 = 0b001;
 const EXPIRES: u8 = 0b010;
 const EPHEMERAL: u8 = 0b100;
@@ -92,7 +94,7 @@ pub(super) fn read_beats(bytes: &mut Reader<'_>) -> Result<Beats, WireError> {
     if beats.is_empty() { Err(WireError::Malformed("a run of no beats")) } else { Ok(Beats { first, beats }) }
 }
 
-fn known_generation(number: u64) -> Result<Generation, WireError> {
+pub(super) fn known_generation(number: u64) -> Result<Generation, WireError> {
     if number == 0 { Err(WireError::Malformed("a generation of zero")) } else { Ok(Generation(number)) }
 }
 
@@ -309,6 +311,9 @@ pub(crate) fn read_one_delta(bytes: &[u8]) -> Result<Delta, WireError> {
 
 fn write_delta(out: &mut Writer, delta: &Delta) {
     out.word(delta.owner.0);
+    if let Span::Forgotten(certificate) = &delta.span {
+        return write_certificate(out, certificate);
+    }
     let reset = if delta.span == Span::Reset { RESET } else { 0 };
     let introduced = if delta.introduction.is_some() { INTRODUCED } else { 0 };
     out.byte(reset | introduced);
@@ -331,6 +336,9 @@ fn write_delta(out: &mut Writer, delta: &Delta) {
 fn read_delta(bytes: &mut Reader<'_>) -> Result<Delta, WireError> {
     let owner = NodeId(bytes.word()?);
     let flags = bytes.byte()?;
+    if flags == FORGOTTEN {
+        return Ok(Delta::forgotten(owner, read_certificate(bytes)?));
+    }
     if flags & !(RESET | INTRODUCED) != 0 {
         return Err(WireError::Malformed("an unknown kind of delta"));
     }
@@ -340,8 +348,9 @@ fn read_delta(bytes: &mut Reader<'_>) -> Result<Delta, WireError> {
     let (gc, through, max) = (Version(bytes.varint()?), Version(bytes.varint()?), Version(bytes.varint()?));
     let introduction = if flags & INTRODUCED == 0 { None } else { Some(read_introduction(bytes)?) };
     // A run begins above all that was collected; a reset goes all the way.
-    let in_order = match span {
-        Span::After(after) => (gc <= after || flaw!(StaleTaken)) && after <= through && through <= max,
+    let in_order = match &span {
+        Span::After(after) => (gc <= *after || flaw!(StaleTaken)) && *after <= through && through <= max,
+        Span::Forgotten(_) => false,
         Span::Reset => after == Version(0) && gc <= through && (through == max || flaw!(ResetCut)),
     };
     if !in_order || introduction.is_some() != (after == Version(0)) {
@@ -361,6 +370,11 @@ fn read_delta(bytes: &mut Reader<'_>) -> Result<Delta, WireError> {
     Ok(Delta { owner, generation, introduction, span, through, gc, max, entries })
 }
 
+pub(super) fn read_name(bytes: &mut Reader<'_>) -> Result<NodeName, WireError> {
+    let name = text(bytes.counted()?)?;
+    NodeName::new(name).map_err(|_| WireError::Malformed("a node name out of bounds"))
+}
+
 fn repeats_a_key(entries: &[(Key, Entry)]) -> bool {
     let mut keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
     keys.sort_unstable();
@@ -368,8 +382,7 @@ fn repeats_a_key(entries: &[(Key, Entry)]) -> bool {
 }
 
 fn read_introduction(bytes: &mut Reader<'_>) -> Result<Introduction, WireError> {
-    let name = text(bytes.counted()?)?;
-    let name = NodeName::new(name).map_err(|_| WireError::Malformed("a node name out of bounds"))?;
+    let name = read_name(bytes)?;
     let address = read_address(bytes)?;
     let heartbeat = Heartbeat(bytes.varint()?);
     Ok(Introduction { name, address, heartbeat, age: Duration::from_millis(bytes.varint()?) })

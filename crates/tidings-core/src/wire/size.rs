@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::delta::Delta;
+use crate::delta::{Delta, Span};
 use crate::entry::{Entry, Key};
 use crate::message::{Beats, Cell, Evidence, HeadLine, Line, Share};
 use crate::time::{Moment, millis};
@@ -92,6 +92,9 @@ pub(crate) fn entry(before: Version, key: &Key, entry: &Entry) -> usize {
 
 /// The most bytes that a delta takes beside its entries, however it is cut.
 pub(crate) fn delta_without_entries(delta: &Delta) -> usize {
+    if let Span::Forgotten(certificate) = &delta.span {
+        return 8 + 1 + 4 * VARINT + 1 + certificate.name.as_str().len();
+    }
     let introduction = delta.introduction.as_ref().map_or(0, |who| {
         let address = match who.address.ip() {
             IpAddr::V4(_) => 7,

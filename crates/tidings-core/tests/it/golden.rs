@@ -10,10 +10,10 @@ use std::time::Duration;
 use expect_test::expect_file;
 use tidings_core::wire::{PROTOCOL_VERSION, Reader, WireError};
 use tidings_core::{
-    Ack, Age, Beat, Beats, Body, Cell, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces, Generation, Head,
-    HeadLine, Heartbeat, Instance, Introduction, Key, Line, Message, Moment, Namesake, News, NodeId,
-    NodeName, Piece, Push, Refusal, Rumor, Seal, Sender, Share, Span, Summary, Syn, Value, Version,
-    WallClock, Window,
+    Ack, Age, Beat, Beats, Body, Cell, Certificate, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces,
+    Generation, Head, HeadLine, Heartbeat, Instance, Introduction, Key, Line, Message, Moment, Namesake,
+    News, NodeId, NodeName, Piece, Push, Refusal, Rumor, Seal, Sender, Share, Span, Summary, Syn, Value,
+    Version, WallClock, Window,
 };
 
 const LIFE: u64 = 1_799_999_000_000;
@@ -118,6 +118,13 @@ fn lives() -> Delta {
     delta
 }
 
+/// That a node was forgotten an hour ago, which is remembered for two.
+fn forgotten() -> Delta {
+    let head = Head { generation: Generation(LIFE), heartbeat: Heartbeat(1_000) };
+    let (entered, until) = (Moment::from_micros(-3_600_000_000), Moment::from_micros(7_200_000_000));
+    Delta::forgotten(id("bob"), Certificate { name: NodeName::new("bob").unwrap(), head, entered, until })
+}
+
 fn bodies() -> Vec<(&'static str, Body)> {
     let (summary, cookie) = (Summary(0x0123_4567_89ab_cdef), Some(Cookie(0xfedc_ba98_7654_3210)));
     let (heads, lines, deltas, large) = (heads(), lines(), deltas(), vec![line("carl", 9)]);
@@ -169,6 +176,7 @@ fn bodies() -> Vec<(&'static str, Body)> {
         ("ack", Body::Ack(ack)),
         ("ack2", Body::Ack2(News { deltas, large, has_much: true })),
         ("ack2_lives", Body::Ack2(News { deltas: vec![lives()], ..News::default() })),
+        ("ack2_forgotten", Body::Ack2(News { deltas: vec![forgotten()], ..News::default() })),
         ("refusal", Body::Refusal(Refusal { clock: WallClock(LIFE), others: vec![v4(), v6()] })),
         ("help", Body::Help(evidence())),
         ("report", Body::Report(acquittal())),

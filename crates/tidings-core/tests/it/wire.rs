@@ -8,10 +8,10 @@ use proptest::option;
 use proptest::prelude::*;
 use tidings_core::wire::{Frames, WireError, frame};
 use tidings_core::{
-    Ack, Age, Beat, Beats, Body, Cell, Config, Cookie, Delta, Entry, Evidence, Fetch, FetchPieces,
-    Generation, Gossiper, Head, HeadLine, Heartbeat, Identity, Instance, Introduction, Key, Line, Message,
-    Mode, Moment, Namesake, News, NodeId, NodeName, Peer, Piece, Push, Refusal, Rumor, Seal, Sender, Share,
-    Span, Summary, Syn, Time, Transmit, Value, Version, WallClock, Window,
+    Ack, Age, Beat, Beats, Body, Cell, Certificate, Config, Cookie, Delta, Entry, Evidence, Fetch,
+    FetchPieces, Generation, Gossiper, Head, HeadLine, Heartbeat, Identity, Instance, Introduction, Key,
+    Line, Message, Mode, Moment, Namesake, News, NodeId, NodeName, Peer, Piece, Push, Refusal, Rumor, Seal,
+    Sender, Share, Span, Summary, Syn, Time, Transmit, Value, Version, WallClock, Window,
 };
 
 fn line() -> impl Strategy<Value = Line> {
@@ -81,7 +81,21 @@ fn introduction() -> impl Strategy<Value = Introduction> {
 /// Ten years, in milliseconds.
 const LONGEST: i64 = 10 * 365 * 24 * 3_600 * 1_000;
 
+fn forgotten() -> impl Strategy<Value = Delta> {
+    let numbers = (any::<u64>(), 1..u64::MAX, 0..1_u64 << 63, 0..=LONGEST, 0..=LONGEST);
+    ("[A-Za-z0-9._-]{1,64}", numbers).prop_map(|(name, (owner, generation, heartbeat, age, left))| {
+        let name = NodeName::new(&name).unwrap();
+        let head = Head { generation: Generation(generation), heartbeat: Heartbeat(heartbeat) };
+        let (entered, until) = (Moment::from_micros(-1_000 * age), Moment::from_micros(1_000 * left));
+        Delta::forgotten(NodeId(owner), Certificate { name, head, entered, until })
+    })
+}
+
 fn delta() -> impl Strategy<Value = Delta> {
+    prop_oneof![5 => replicated(), 1 => forgotten()]
+}
+
+fn replicated() -> impl Strategy<Value = Delta> {
     let entries = btree_set("[a-zé/]{1,12}", 0..5);
     let value = (option::of(vec(any::<u8>(), 0..40)), option::of(1..=LONGEST), any::<bool>());
     let values = vec((0..3_u64, value), 5);

@@ -254,7 +254,11 @@ impl Simulation {
             let node = &self.nodes[place.0];
             let Some(core) = &node.core else { continue };
             let load = core.load(node.moment(self.now));
-            let soft = load.accused + load.acquitted + load.recent + load.requests;
+            // Whoever was forgotten just now is news.
+            let forgotten = core.forgotten(node.moment(self.now));
+            let is_news = forgotten.iter().any(|one| one.forgotten_for < SETTLING * node.config.interval / 2);
+            let recent = if is_news { 0 } else { load.recent };
+            let soft = load.accused + load.acquitted + recent + load.requests;
             let soft = soft + load.fetching + load.serving;
             let most = Most::of(&node.config).in_calm(SETTLING);
             if soft > 0 {

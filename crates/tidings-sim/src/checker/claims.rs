@@ -112,9 +112,21 @@ fn each_told(message: &Message, id: NodeId, tell: &mut dyn FnMut(Generation, Hea
     told.filter(|head| head.id == id).for_each(|head| tell(head.generation, head.heartbeat, Version(0)));
     let window = window.into_iter().flat_map(|window| &window.lines);
     let lines = lines.iter().chain(large).chain(window).filter(|line| line.id == id);
-    lines.for_each(|line| tell(line.generation, Heartbeat(0), line.max));
+    lines.for_each(|line| tell_line(line, tell));
     for delta in deltas.iter().filter(|delta| delta.owner == id) {
+        if delta.line().certificate().is_some() {
+            tell_line(&delta.line(), tell);
+            continue;
+        }
         let heartbeat = delta.introduction.as_ref().map_or(Heartbeat(0), |who| who.heartbeat);
         tell(delta.generation, heartbeat, delta.through);
+    }
+}
+
+/// What a line says. Whoever is forgotten up to a heartbeat goes beyond it.
+fn tell_line(line: &Line, tell: &mut dyn FnMut(Generation, Heartbeat, Version)) {
+    match line.certificate() {
+        Some(end) => tell(end.generation, Heartbeat(end.heartbeat.0 + 1), Version(0)),
+        None => tell(line.generation, Heartbeat(0), line.max),
     }
 }

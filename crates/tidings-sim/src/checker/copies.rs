@@ -26,6 +26,15 @@ pub(super) struct Seen {
     pub convictions: Vec<Moment>,
     /// The life in which it departed.
     pub departed: Option<Generation>,
+    /// Where it was when it was forgotten, when that was, and until when it is remembered.
+    pub forgotten: Option<(Head, Moment, Moment)>,
+}
+
+impl Seen {
+    /// It was forgotten: nothing is shown of it any more.
+    pub(super) fn forgotten(&self, head: Head, now: Moment, until: Moment) -> Self {
+        Self { departed: self.departed, forgotten: Some((head, now, until)), ..Self::default() }
+    }
 }
 
 impl Checker {
@@ -144,7 +153,7 @@ impl Checker {
             EventKind::Joined | EventKind::Live | EventKind::Unreachable { .. } | EventKind::Departed => {
                 return;
             }
-            EventKind::Restarted | EventKind::StreamFailed { .. } => return,
+            EventKind::Restarted | EventKind::StreamFailed { .. } | EventKind::Forgotten { .. } => return,
         };
         let generation = event.generation;
         let shown = &mut self.view(place).seen.entry(id).or_default().picture.shown;
@@ -202,7 +211,8 @@ fn was_deleted(life: &Life, now: Moment, key: &Key, version: Version, is_new_lif
     let is_gone =
         |((v, k), value): (&(Version, Key), &Option<Value>)| value.is_none() || life.may_be_over(now, *v, k);
     let mut of_key = of_key.map(is_gone).peekable();
-    let is_on_its_way = is_new_life && life.newest.get(key).is_some_and(|(newest, _)| *newest > version);
+    // A tombstone of an earlier life may not even be on its way: the new one begins without.
+    let is_on_its_way = is_new_life && life.written.keys().any(|(v, k)| k == key && *v > version);
     of_key.peek().is_none() || of_key.any(|is_gone| is_gone) || is_on_its_way
 }
 

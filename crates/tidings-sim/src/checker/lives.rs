@@ -27,7 +27,10 @@ impl Checker {
         match &event.kind {
             EventKind::Set { .. } | EventKind::Deleted { .. } => self.says_change(now, place, id, event),
             EventKind::StreamFailed { .. } => self.count("streams given up"),
-            EventKind::Joined => {}
+            EventKind::Forgotten { remembered_for } => {
+                self.says_forgotten(now, place, core, id, now + *remembered_for);
+            }
+            EventKind::Joined => self.look_for_the_dead(now, place, core, id),
             EventKind::Restarted => self.count("restarts seen"),
             EventKind::Live => self.says_live(now, place, core, id, event),
             EventKind::Unreachable { .. } => self.says_unreachable(now, place, core, id, event),
@@ -42,6 +45,41 @@ impl Checker {
                     self.break_promise(Promise::S11, now, place, format_args!("{what}"));
                 }
             }
+        }
+    }
+
+    /// A node forgot another one.
+    fn says_forgotten(&mut self, now: Moment, place: Place, core: &Gossiper, id: NodeId, until: Moment) {
+        self.count("forgotten nodes");
+        if self.ghost(id).is_some_and(|ghost| !ghost.running.is_empty()) {
+            self.count("forgotten nodes that ran");
+        }
+        let all = core.forgotten(Moment::default());
+        let head = all.iter().find(|forgotten| forgotten.name.id() == id);
+        let head = head.map(|one| Head { generation: one.generation, heartbeat: one.heartbeat });
+        let seen = self.view(place).seen.entry(id).or_default();
+        let was_live = seen.picture.standing == Some(Standing::Live);
+        *seen = seen.forgotten(head.unwrap_or_default(), now, until);
+        if was_live {
+            let what = format!("forgets {}, which it takes for live", self.name(id));
+            self.break_promise(Promise::F2, now, place, format_args!("{what}"));
+        }
+    }
+
+    /// S5: whoever was forgotten comes back with a greater head than it had then, or in a later life, and if it ran since.
+    fn look_for_the_dead(&mut self, now: Moment, place: Place, core: &Gossiper, id: NodeId) {
+        let forgotten = self.view(place).seen.entry(id).or_default().forgotten.take();
+        let Some((before, at, _)) = forgotten.filter(|(.., until)| now < *until) else { return };
+        self.count("forgotten nodes that came back");
+        let head = core.head(id).unwrap_or_default();
+        // What was on its way when it was forgotten is as old as that.
+        let late = self.view(place).interval;
+        let has_run = self.ghost(id).is_none_or(|ghost| {
+            !ghost.running.is_empty() || ghost.away_at.is_some_and(|away| away + late >= at)
+        });
+        if head <= before || head.generation == before.generation && !has_run {
+            let what = format!("knows {} again, forgotten at {before:?}, by {head:?}", self.name(id));
+            self.break_promise(Promise::S5, now, place, format_args!("{what}"));
         }
     }
 

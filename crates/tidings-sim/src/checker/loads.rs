@@ -182,7 +182,11 @@ impl Checker {
                 format_args!("knows {known} nodes: {most} are allowed"),
             );
         }
-        if load.recent > known {
+        if load.certificates > most {
+            let what = format_args!("keeps {} certificates: {most} are allowed", load.certificates);
+            self.break_promise(Promise::B1, now, place, what);
+        }
+        if load.recent > known + load.certificates {
             let what = format_args!("keeps {} changes of {known} nodes", load.recent);
             self.break_promise(Promise::B1, now, place, what);
         }

@@ -52,6 +52,9 @@ impl Picture {
             EventKind::Set { .. } | EventKind::Deleted { .. } => {
                 (told != Some(now)).then(|| format!("changes in life {now}, and was in {told:?}"))
             }
+            EventKind::Forgotten { .. } => {
+                told.is_none().then(|| "is forgotten, and was not known".to_owned())
+            }
             EventKind::StreamFailed { .. } => None,
         }
     }

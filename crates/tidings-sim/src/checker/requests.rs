@@ -57,8 +57,8 @@ impl Ghost {
     /// leaves no entry.
     fn may_have_written(&self, (life, version): Stamp, key: &Key, value: &Option<Value>) -> bool {
         self.lives.range(life..).any(|(_, life)| {
-            let mut then = life.written.iter().filter(|((written, _), _)| *written == version).peekable();
-            version <= life.max && (then.peek().is_none() || then.any(|((_, k), v)| k == key && v == value))
+            let written = life.written.get(&(version, key.clone()));
+            version <= life.max && written.is_none_or(|written| written == value)
         })
     }
 }

@@ -93,7 +93,8 @@ impl Outcome {
 
 fn tell_delta(delta: &Delta) -> String {
     let Delta { generation, through, gc, max, .. } = delta;
-    let mut told = match delta.span {
+    let mut told = match &delta.span {
+        Span::Forgotten(_) => format!("that life {generation} is forgotten"),
         Span::Reset => format!("everything of life {generation}, through {through}, gc {gc}"),
         Span::After(after) => format!("life {generation} after {after} through {through} of {max}, gc {gc}"),
     };

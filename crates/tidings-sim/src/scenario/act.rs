@@ -68,6 +68,11 @@ impl Stage<'_> {
                 self.later(lasts, Turn::MendDisk(place))
             }
             Action::Join {} => self.join(),
+            Action::Remove { node, by } => {
+                let place = self.up(*by)?;
+                let subject = Some(Place(*node)).filter(|_| *node < self.sim.nodes.len())?;
+                self.sim.remove(place, subject).ok().map(drop)
+            }
             Action::Namesake { node } => self.start_namesake(*node),
             Action::Swap { one, other } => self.swap(*one, *other),
             Action::Stranger { node } => self.let_stranger_in(*node),

@@ -90,6 +90,8 @@ pub enum Action {
     BreakDisk { node: usize },
     /// A node joins.
     Join {},
+    /// A node removes one that it takes for gone.
+    Remove { node: usize, by: usize },
     /// Another process starts under the name of a node, elsewhere.
     Namesake { node: usize },
     /// Two nodes start again at each other's addresses.
@@ -162,7 +164,7 @@ impl Streams {
 
 impl Action {
     /// All that [`name`](Self::name) can be.
-    pub const NAMES: [&'static str; 36] = [
+    pub const NAMES: [&'static str; 37] = [
         "broken disks",
         "bursts of losses",
         "clock jumps ahead",
@@ -181,6 +183,7 @@ impl Action {
         "pauses",
         "refused streams",
         "reorderings",
+        "removals",
         "requests",
         "restarts with a disk",
         "restarts with a stale disk",
@@ -224,6 +227,7 @@ impl Action {
             Self::Clock { .. } => "clock jumps ahead",
             Self::BreakDisk { .. } => "broken disks",
             Self::Join {} => "joins",
+            Self::Remove { .. } => "removals",
             Self::Namesake { .. } => "name clashes",
             Self::Swap { .. } => "swapped addresses",
             Self::Stranger { .. } => "reused addresses",
@@ -275,7 +279,9 @@ impl Action {
                 Vec::new()
             }
             Self::Slow { .. } | Self::Clock { .. } | Self::BreakDisk { .. } | Self::Join {} => Vec::new(),
-            Self::Namesake { .. } | Self::Swap { .. } | Self::Stranger { .. } => Vec::new(),
+            Self::Namesake { .. } | Self::Swap { .. } | Self::Stranger { .. } | Self::Remove { .. } => {
+                Vec::new()
+            }
         }
     }
 }
@@ -311,7 +317,8 @@ impl Action {
 
     /// Whether it can last, and end.
     pub(super) fn lasts(&self) -> bool {
-        let ends = matches!(self, Self::Leave { .. } | Self::Crash { .. } | Self::Swap { .. });
+        let ends =
+            matches!(self, Self::Leave { .. } | Self::Crash { .. } | Self::Swap { .. } | Self::Remove { .. });
         let starts = matches!(self, Self::Restart { .. } | Self::MassRestart { .. } | Self::Clock { .. });
         !(self.is_write() || self.adds_a_node() || ends || starts)
     }
@@ -324,7 +331,7 @@ impl Action {
             Self::Leave { node } | Self::Crash { node, .. } | Self::Restart { node, .. } => vec![*node],
             Self::Pause { node, .. } | Self::Slow { node, .. } | Self::Clock { node, .. } => vec![*node],
             Self::BreakDisk { node } | Self::Namesake { node } | Self::Stranger { node } => vec![*node],
-            Self::Swap { one, other } => vec![*one, *other],
+            Self::Swap { one, other } | Self::Remove { node: one, by: other } => vec![*one, *other],
             Self::Request { node, owner, .. } => vec![*node, *owner],
             Self::Split { sides } => sides.concat(),
             Self::OneWay { from, to } => [from.as_slice(), to].concat(),

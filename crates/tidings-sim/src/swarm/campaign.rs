@@ -67,12 +67,15 @@ const SHRUNK: usize = 3;
 const ENOUGH: u64 = 200;
 
 /// What must happen, besides all that steps do.
-const COUNTED: [&str; 24] = [
+const COUNTED: [&str; 27] = [
     "calls for help",
     "convictions",
     "cuts",
     "damaged datagrams",
     "departures seen",
+    "forgotten nodes",
+    "forgotten nodes that came back",
+    "forgotten nodes that ran",
     "doubled datagrams",
     "generation changes",
     "generations given up",

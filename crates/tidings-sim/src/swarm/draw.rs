@@ -30,6 +30,9 @@ pub fn draw(seed: u64) -> Scenario {
     if draw.one_in(3) {
         draw.asks();
     }
+    if draw.one_in(3) {
+        draw.forgetting();
+    }
     spare_what_cannot_be_told_apart(&mut scenario);
     scenario.steps.sort_by_key(|step| step.at);
     scenario
@@ -81,6 +84,7 @@ fn cluster(rng: &mut Rng, seed: u64) -> Scenario {
         max_bytes: pick(rng, &[64 << 10, 256 << 10]),
         max_nodes: defaults::max_nodes(),
         grace: defaults::grace(),
+        forget_after: defaults::forget_after(),
         disk: rng.chance(1, 2),
         drift: Vec::new(),
         latency: (Duration::from_millis(1), latest.max(Duration::from_millis(2))),
@@ -222,6 +226,36 @@ impl<'a> Draw<'a> {
             let at = self.moment();
             for _ in 0..pick(self.rng, &[1, 1, 3]) {
                 self.at(at, None, action.clone());
+            }
+        }
+    }
+
+    /// Nodes go for good, or for long, and are forgotten: by themselves in the calm at the latest, or because somebody removes
+    /// them; those that only seemed to be gone come back.
+    fn forgetting(&mut self) {
+        self.scenario.forget_after = self.intervals(60, 90);
+        if self.one_in(4) {
+            // So long that each side forgets the other one.
+            self.last_long();
+            let action = self.some_partition();
+            let (at, lasts) = (self.intervals(2, 10), self.intervals(80, 110));
+            self.at(at, Some(lasts), action);
+        }
+        for _ in 0..self.number(1, 3) {
+            let (node, by, at) = (self.node(), self.node(), self.moment());
+            let after = self.intervals(3, 20);
+            match self.rng.below(3) {
+                0 => self.at(at, Some(after * 2), Action::Pause { node, lossy: true }),
+                1 if node >= self.scenario.seeds => self.at(at, None, Action::Leave { node }),
+                _ => {
+                    let stays = node >= self.scenario.seeds;
+                    self.at(at, None, Action::Crash { node, stays });
+                }
+            }
+            self.at(at + after, None, Action::Remove { node, by });
+            if self.one_in(3) {
+                let again = self.intervals(1, 30);
+                self.at(at + after + again, None, Action::Restart { node, disk: Disk::Kept });
             }
         }
     }

@@ -16,6 +16,7 @@ mod neighbours;
 #[cfg(feature = "planted")]
 mod planted;
 mod proof;
+mod removal;
 mod requests;
 mod restarts;
 mod rumors;

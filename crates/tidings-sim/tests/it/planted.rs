@@ -59,6 +59,8 @@ each_is_found! {
     s4_no_life_goes_on_after_its_end: Undying is S4;
     s4_no_life_goes_on_after_its_owner_departed: Outlived is S4;
     s5_no_departed_node_returns: Returned is S5;
+    s5_no_forgotten_node_returns: Haunted is S5;
+    s5_a_certificate_covers_what_was_known: Shortsighted is S5;
     s6_self_authority: Overwritten is S6;
     s6_a_heart_beats_once_in_a_round: HeartRaces is S6;
     s6_no_heart_beats_back: HeartFalls is S6;
@@ -84,6 +86,7 @@ each_is_found! {
     l5_no_garbage: Unforgotten is L5;
     f1_completeness: Unconvicted is F1;
     f2_accuracy: Hasty is F2;
+    f2_nobody_is_forgotten_who_is_believed_to_run: Silenced is F2;
     f3_a_local_pause: SleepUnnoticed is F3;
     f4_no_flapping: LoneAccuser is F4;
     f5_evidence: OldHeadsCount is F5;

@@ -29,4 +29,6 @@ mended! {
     a_namesake_that_nobody_believes: "a-namesake-that-nobody-believes";
     large_at_one_that_never_asks: "large-at-one-that-never-asks";
     two_of_a_name_that_meet_on_one_side: "two-of-a-name-that-meet-on-one-side";
+    asked_for_as_forgotten: "asked-for-as-forgotten";
+    a_delete_in_a_life_that_nobody_believed: "a-delete-in-a-life-that-nobody-believed";
 }

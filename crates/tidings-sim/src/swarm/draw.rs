@@ -194,6 +194,12 @@ impl<'a> Draw<'a> {
                 self.sometime(Action::Delete { node, key });
             }
         }
+        let (node, at, after) = (self.node(), self.moment(), self.intervals(1, 10));
+        if self.one_in(3) && node >= self.scenario.seeds {
+            // What ends with a departure.
+            self.at(at, None, Action::SetFor { node, key: "k0".to_owned(), ttl: None, ephemeral: true });
+            self.at(at + after, None, Action::Leave { node });
+        }
     }
 
     /// Nodes go for good, or for long, and are forgotten: by themselves in the calm at the latest, or because somebody removes

@@ -44,6 +44,7 @@ impl Ours {
                     }
                     EventKind::Joined
                     | EventKind::Live
+                    | EventKind::Forgotten { .. }
                     | EventKind::Departed
                     | EventKind::Restarted
                     | EventKind::StreamFailed { .. }

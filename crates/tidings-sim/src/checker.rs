@@ -10,7 +10,7 @@
 //! | S3 | one meaning | a version of a life stands for one write |
 //! | S4 | no deleted key returns (P1) | where the newest write of a key is a delete at or below max, the key is not there; in the end nothing is shown whose life is over |
 //! | S5 | no node returns from the dead (D4, X1) | whoever departed is live again in a later life only; whoever was forgotten is known again with a greater head, if it ran since, or in a later life |
-//! | S6 | self-authority (P4) | what a node holds of itself is what it wrote; its heart beats once in a round, never back, and a life begins for a claim or a refusal that it heard |
+//! | S6 | self-authority (P4) | what a node holds of itself is what it wrote, for itself or as others asked, no more often and not before it said so; its heart beats once in a round, never back, and a life begins for a claim or a refusal that it heard |
 //! | S7 | the replica's promise (P1, P3) | where the newest write of a key is at or below max, exactly that is shown, until its life is over; what was shown goes by a delete, or then |
 //! | S8 | clusters keep apart | nobody knows a node of another cluster |
 //! | S9 | a durable generation (G1) | where there is a disk: it is saved before it is told, above all that were told, and no acknowledged write is lost |

@@ -339,7 +339,8 @@ impl Node {
         Watch::new(self.commands.downgrade(), prefix.into()).await
     }
 
-    /// Leaves the cluster: returns once the departure is announced, and the node has stopped.
+    /// Leaves the cluster: returns once the departure is announced, and the node has stopped. What it asked others for is
+    /// withdrawn.
     ///
     /// # Errors
     /// The node had stopped before.

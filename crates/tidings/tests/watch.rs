@@ -117,7 +117,9 @@ async fn the_state_can_be_taken_at_once() {
 
 /// What a reader makes of all that it is told: of each node, what is believed of it, and what its keys show.
 #[derive(Debug, Default, PartialEq)]
-struct Picture(BTreeMap<String, (Option<Standing>, BTreeMap<Key, (Version, Value)>)>);
+struct Picture(BTreeMap<String, (Option<Standing>, Keys)>);
+
+type Keys = BTreeMap<Key, (Version, Value)>;
 
 impl Picture {
     fn of(snapshot: Snapshot) -> Self {

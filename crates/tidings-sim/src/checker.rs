@@ -101,6 +101,8 @@ pub(crate) struct Checker {
     /// While somebody writes much: what the others write must be everywhere soon.
     load: Option<Load>,
     urgent: BTreeMap<(NodeId, Version), calm::Urgent>,
+    /// The longest that a node stood still: as late may messages be that came for it meanwhile.
+    longest_sleep: Duration,
     broken: Option<Broken>,
     coverage: BTreeMap<&'static str, u64>,
 }
@@ -116,6 +118,8 @@ struct View {
     own_touched: bool,
     interval: Duration,
     seen: BTreeMap<NodeId, Seen>,
+    /// Whom it forgot, and remembers that it did.
+    forgotten: Vec<NodeId>,
     /// Of whom something was heard since it was looked at.
     touched: Vec<NodeId>,
     /// Until when it convicts nobody, since it slept.
@@ -177,6 +181,7 @@ impl Checker {
     pub(crate) fn look(&mut self, now: Moment, place: Place, node: &SimNode) {
         let Some(core) = &node.core else { return };
         self.look_at_own(now, node.moment(now), place, core);
+        self.look_at_the_forgotten(now, place, node, core);
         let touched = std::mem::take(&mut self.view(place).touched);
         for &id in &touched {
             self.look_at_copy(now, place, core, id);

@@ -167,6 +167,12 @@ impl Gossiper {
         self.heat(now, &Line::unknown(me), me);
     }
 
+    /// For how long it is still remembered that `id` was forgotten, if it is.
+    #[must_use]
+    pub fn remembers(&self, id: NodeId, now: Moment) -> Option<Duration> {
+        self.cluster.certificates().get(id).map(|held| held.certificate.until.since(now))
+    }
+
     /// The nodes that were forgotten, as far as that is remembered, sorted by name.
     #[must_use]
     pub fn forgotten(&self, now: Moment) -> Vec<Forgotten> {

@@ -285,6 +285,8 @@ impl Checker {
     pub(crate) fn resumed(&mut self, now: Moment, place: Place) {
         let view = self.view(place);
         let slept = view.paused_at.take().map_or(Duration::ZERO, |at| now.since(at));
+        self.longest_sleep = self.longest_sleep.max(slept);
+        let view = self.view(place);
         // What is shorter than two intervals need not be noticed.
         if slept >= 2 * view.interval {
             // Its clock may be a hundredth too fast.

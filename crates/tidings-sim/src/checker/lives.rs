@@ -4,8 +4,8 @@ use tidings_core::{
     Body, Event, EventKind, Gossiper, Head, HeadLine, Heartbeat, Message, Moment, NodeId, Standing,
 };
 
-use super::{Checker, Promise};
-use crate::node::Place;
+use super::{Checker, Promise, View};
+use crate::node::{Place, SimNode};
 
 /// How often a node may be convicted by another one, and in how many intervals, where links fail one way.
 const FLAPS: usize = 2;
@@ -60,10 +60,31 @@ impl Checker {
         let seen = self.view(place).seen.entry(id).or_default();
         let was_live = seen.picture.standing == Some(Standing::Live);
         *seen = seen.forgotten(head.unwrap_or_default(), now, until);
+        self.view(place).forgotten.push(id);
         if was_live {
             let what = format!("forgets {}, which it takes for live", self.name(id));
             self.break_promise(Promise::F2, now, place, format_args!("{what}"));
         }
+    }
+
+    /// What is remembered of the forgotten may end before it was said to: others forgot them earlier.
+    pub(super) fn look_at_the_forgotten(
+        &mut self,
+        now: Moment,
+        place: Place,
+        node: &SimNode,
+        core: &Gossiper,
+    ) {
+        let (view, shown) = (self.view(place), node.moment(now));
+        let View { forgotten, seen, .. } = view;
+        forgotten.retain(|id| {
+            let Some(seen) = seen.get_mut(id).filter(|seen| seen.forgotten.is_some()) else { return false };
+            let left = core.remembers(*id, shown);
+            // Clocks differ by a hundredth.
+            let until = left.map(|left| now + left * 98 / 100);
+            seen.forgotten = seen.forgotten.zip(until).map(|((head, at, _), until)| (head, at, until));
+            until.is_some()
+        });
     }
 
     /// S5: whoever was forgotten comes back with a greater head than it had then, or in a later life, and if it ran since.
@@ -72,8 +93,8 @@ impl Checker {
         let Some((before, at, _)) = forgotten.filter(|(.., until)| now < *until) else { return };
         self.count("forgotten nodes that came back");
         let head = core.head(id).unwrap_or_default();
-        // What was on its way when it was forgotten is as old as that.
-        let late = self.view(place).interval;
+        // What was on its way when it was forgotten is as old as that, or lay as long before one that slept.
+        let late = self.view(place).interval + self.longest_sleep;
         let has_run = self.ghost(id).is_none_or(|ghost| {
             !ghost.running.is_empty() || ghost.away_at.is_some_and(|away| away + late >= at)
         });

@@ -178,8 +178,10 @@ impl Ghost {
     fn look_at_untold(&mut self, generation: Generation, replica: &Replica, now: Moment, shown: Moment) {
         let Some(mut life) = self.lives.remove(&generation) else { return };
         let is_new = |(_, entry): &(&Key, &Entry)| entry.version > life.told;
-        let is_untold =
-            |(key, entry): &(&Key, &Entry)| !life.written.contains_key(&(entry.version, (*key).clone()));
+        // A departure ends the life, which an earlier one may have done by the same write.
+        let is_untold = |(key, entry): &(&Key, &Entry)| {
+            key.as_str() != DEPARTED && !life.written.contains_key(&(entry.version, (*key).clone()))
+        };
         let untold: Vec<_> = replica.entries().filter(is_new).filter(is_untold).collect();
         for (key, Entry { value, version, expires, is_ephemeral }) in untold {
             if self.explain(replica, *version, key, value.as_ref()) {
@@ -208,6 +210,8 @@ impl Ghost {
     }
 }
 
+/// The key by which an owner says that it departed.
+const DEPARTED: &str = "tidings/departed";
 /// What an owner writes of its own accord: what it asks others for, and what it answers.
 const PROTOCOL: [&str; 2] = ["tidings/req/", ANSWERS];
 
@@ -382,7 +386,7 @@ impl Checker {
             // It collected its tombstones, which takes a version.
             life.max = max;
         } else if leaving && is_next {
-            let key = Key::new("tidings/departed").expect("the protocol's own key is one");
+            let key = Key::new(DEPARTED).expect("the protocol's own key is one");
             ghost.ever.insert((max, key.clone(), Some(Value::from(b""))));
             life.put(max, key, Some(Value::from(b"")));
             (life.max, life.is_over) = (max, true);

@@ -53,12 +53,20 @@ impl Ghost {
         wanted.made <= wanted.times && is_answered
     }
 
-    /// Whether `key` may have been written so as `version`, in that life or in one that followed. What was written again at once
-    /// leaves no entry.
+    /// Whether `key` may have been written so as `version`, in that life or in one that followed. Of what was written again at
+    /// once, maybe for another node, there is no entry.
     fn may_have_written(&self, (life, version): Stamp, key: &Key, value: &Option<Value>) -> bool {
         self.lives.range(life..).any(|(_, life)| {
-            let written = life.written.get(&(version, key.clone()));
-            version <= life.max && written.is_none_or(|written| written == value)
+            let is_a_change =
+                |(at, key): &(Version, Key)| *at == version && !key.as_str().starts_with(ANSWERS);
+            let mut then = life.written.iter().filter(|(write, _)| is_a_change(write)).peekable();
+            let was_again = || life.newest.get(key).is_none_or(|(newest, _)| *newest > version);
+            let is_so = if then.peek().is_none() {
+                was_again()
+            } else {
+                then.any(|((_, k), v)| k == key && v == value)
+            };
+            version <= life.max && is_so
         })
     }
 }

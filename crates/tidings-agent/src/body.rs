@@ -36,7 +36,9 @@ pub(crate) struct MemberBody {
 pub(crate) struct ForgottenBody {
     pub(crate) name: String,
     pub(crate) generation: u64,
-    pub(crate) heartbeat: u64,
+    /// The newest that was heard of; absent of one that departed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) heartbeat: Option<u64>,
     pub(crate) state: State,
     /// How many milliseconds ago it was.
     pub(crate) forgotten_for_ms: u64,
@@ -321,7 +323,7 @@ impl From<&Forgotten> for ForgottenBody {
         Self {
             name: forgotten.name.to_string(),
             generation: forgotten.generation.0,
-            heartbeat: forgotten.heartbeat.0,
+            heartbeat: forgotten.heartbeat.map(|heartbeat| heartbeat.0),
             state: State::Forgotten,
             forgotten_for_ms: millis(forgotten.forgotten_for),
             remembered_for_ms: millis(forgotten.remembered_for),

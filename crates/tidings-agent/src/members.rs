@@ -68,7 +68,8 @@ fn row(member: &AnyMember) -> Vec<String> {
         ],
         AnyMember::Forgotten(gone) => {
             let (ago, left) = (span(gone.forgotten_for_ms), span(gone.remembered_for_ms));
-            let (heartbeat, generation) = (gone.heartbeat.to_string(), gone.generation.to_string());
+            let heartbeat = gone.heartbeat.map_or_else(none, |heartbeat| heartbeat.to_string());
+            let generation = gone.generation.to_string();
             let (state, name) = (gone.state.as_str().to_owned(), gone.name.clone());
             let when = format!("{ago} ago, remembered for {left}");
             vec![state, name, none(), none(), none(), none(), heartbeat, generation, when]

@@ -72,7 +72,7 @@ impl Line {
     /// A version that is above all that anybody believes says that the line is a certificate's; the rest of it is the heartbeat.
     const MARK: u64 = 1 << 63;
 
-    /// The highest heartbeat that a certificate's line can have.
+    /// The highest heartbeat that a certificate's line can have: that of one that departed, so that nothing of its life is beyond.
     pub const HIGHEST: Heartbeat = Heartbeat(Self::MARK - 1);
 
     /// The line of a node that was forgotten: above all of that life, and below any later one.
@@ -93,7 +93,8 @@ impl Line {
     /// How far the node's life and state have come at least, by what the line says.
     pub(crate) fn claim(&self) -> (Head, Version) {
         let of_state = Head { generation: self.generation, heartbeat: Heartbeat(0) };
-        self.certificate().map_or((of_state, self.max), |head| (head, Version(0)))
+        let ended = |head: Head| if head.heartbeat == Self::HIGHEST { of_state } else { head };
+        self.certificate().map_or((of_state, self.max), |head| (ended(head), Version(0)))
     }
 
     /// The state that the line says is known; none, if it is a certificate's.

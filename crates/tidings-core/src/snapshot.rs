@@ -50,8 +50,8 @@ pub struct Forgotten {
     pub name: NodeName,
     /// The life in which it was.
     pub generation: Generation,
-    /// The newest round of it that was heard of.
-    pub heartbeat: Heartbeat,
+    /// The newest round of it that was heard of; `None` if it had departed.
+    pub heartbeat: Option<Heartbeat>,
     /// How long ago that was.
     pub forgotten_for: Duration,
     /// How long it is remembered from now on.

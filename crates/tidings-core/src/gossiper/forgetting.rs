@@ -116,7 +116,10 @@ impl Gossiper {
 
     fn certificate_of(&self, id: NodeId, now: Moment) -> Option<Certificate> {
         let endpoint = self.cluster.endpoint(id)?;
-        let (name, head) = (endpoint.name().clone(), endpoint.head());
+        let (name, mut head) = (endpoint.name().clone(), endpoint.head());
+        if endpoint.has_departed() {
+            head.heartbeat = Line::HIGHEST;
+        }
         let head = if flaw!(Shortsighted) { Head { heartbeat: Heartbeat(0), ..head } } else { head };
         let entered = if flaw!(Shortsighted) { now - self.remembered_for() } else { now };
         Some(Certificate { name, head, entered, until: now + self.remembered_for() })
@@ -187,7 +190,7 @@ impl Certificate {
         Forgotten {
             name: self.name.clone(),
             generation: self.head.generation,
-            heartbeat: self.head.heartbeat,
+            heartbeat: Some(self.head.heartbeat).filter(|heartbeat| *heartbeat != Line::HIGHEST),
             forgotten_for: now.since(self.entered),
             remembered_for: self.until.since(now),
         }

@@ -84,8 +84,9 @@ impl Gossiper {
         for delta in deltas {
             let heartbeat = delta.introduction.as_ref().map_or(Heartbeat(0), |who| who.heartbeat);
             let head = Head { generation: delta.generation, heartbeat };
-            let end = delta.line().certificate();
-            let (head, max) = end.map_or((head, delta.max), |end| (end, Version(0)));
+            let line = delta.line();
+            let end = line.certificate();
+            let (head, max) = if end.is_some() { line.claim() } else { (head, delta.max) };
             if !bounds::is_believable(now.wall, head, max) {
                 self.drop_for("unbelievable");
             } else if let Some(end) = end.filter(|_| delta.owner == self.cluster.me()) {

@@ -56,7 +56,10 @@ impl Checker {
         }
         let all = core.forgotten(Moment::default());
         let head = all.iter().find(|forgotten| forgotten.name.id() == id);
-        let head = head.map(|one| Head { generation: one.generation, heartbeat: one.heartbeat });
+        let head = head.map(|one| Head {
+            generation: one.generation,
+            heartbeat: one.heartbeat.unwrap_or(Heartbeat(u64::MAX)),
+        });
         let seen = self.view(place).seen.entry(id).or_default();
         let was_live = seen.picture.standing == Some(Standing::Live);
         *seen = seen.forgotten(head.unwrap_or_default(), now, until);

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::Gossiper;
+use super::help::CONVICTED;
 use crate::bounds;
 use crate::certificate::Certificate;
 use crate::contacts::Astray;
 use crate::delta::{Delta, Span};
 use crate::event::EventKind;
-use crate::message::Line;
+use crate::message::{Evidence, Line};
 use crate::name::{NodeId, NodeName};
 use crate::snapshot::{Forgotten, Standing};
 use crate::time::{Moment, Time};
@@ -150,6 +151,24 @@ impl Gossiper {
                 Cow::Owned(Delta::forgotten(delta.owner, certificate))
             }
             Span::Forgotten(_) | Span::After(_) | Span::Reset => Cow::Borrowed(delta),
+        }
+    }
+
+    /// Somebody has forgotten a node that is believed to run here: that speaks against it as much as one accuser can.
+    pub(super) fn hear_of_an_end(&mut self, now: Time, from: NodeId, delta: &Delta) {
+        let (id, Span::Forgotten(told)) = (delta.owner, &delta.span) else { return };
+        let certificate = told.heard(now.moment);
+        let Some(known) = self.cluster.endpoint(id) else { return };
+        if self.cluster.standing(id) == Some(Standing::Live)
+            && certificate.covers(known.head(), known.authored)
+        {
+            let until = now.moment.since(certificate.entered);
+            let (head, since) = (known.head_line(id, now.moment), until + self.config.patience());
+            self.hear_evidence(
+                now,
+                from,
+                &[Evidence { head, since, until, accusers: vec![(from, CONVICTED)] }],
+            );
         }
     }
 

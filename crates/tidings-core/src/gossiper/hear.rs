@@ -125,7 +125,10 @@ impl Gossiper {
         let before = self.cluster.line(id);
         let floor = self.floor();
         let changes = match self.cluster.apply(&self.bounded(delta), now.moment, floor) {
-            Learned::Nothing if delta.line().certificate().is_some() => return self.rumors.forget(id),
+            Learned::Nothing if delta.line().certificate().is_some() => {
+                self.rumors.forget(id);
+                return self.hear_of_an_end(now, from, delta);
+            }
             Learned::Nothing => return,
             Learned::Refused(reason) => {
                 self.streams.give_up((id, Scope::Owner), now.moment);

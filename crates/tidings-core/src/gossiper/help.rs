@@ -22,6 +22,9 @@ const TOLD: usize = 2;
 /// For how many rounds evidence is kept to which nothing is added.
 const KEPT: u32 = 10;
 
+/// As how many attempts a verdict counts, that of this node or of whoever has forgotten a node: as much as one accuser can say.
+pub(super) const CONVICTED: u32 = 8;
+
 impl Gossiper {
     /// Asks some nodes to try `id`, once attempts of this node's own failed; whoever did not answer, again.
     pub(super) fn call_for_help(&mut self, now: Time, id: NodeId) {
@@ -72,6 +75,11 @@ impl Gossiper {
         }
         self.hear_heads(now, std::slice::from_ref(&evidence.head));
         let resumed = self.clock.resumed;
+        if self.cluster.standing(id) == Some(Standing::Unreachable) {
+            // That was tried, and nothing newer is known: the verdict stands.
+            let accusers = vec![(self.cluster.me(), CONVICTED)];
+            return self.report(now, sender.id, id, accusers, evidence.since);
+        }
         let Some(pulse) = self.pulse_mut(id) else { return };
         let first = now.moment - evidence.since;
         if pulse.quiet_since >= first && resumed < first {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tidings_core::{Generation, Moment, NodeId, Standing, Version};
+use tidings_core::{Entry, Generation, Mode, Moment, NodeId, Standing, Value, Version};
 
 use super::loads::Most;
 use super::{Checker, Promise};
@@ -114,6 +114,7 @@ impl Simulation {
         let (of_streams, of_refutation) = (intervals(STREAMS), intervals(REFUTATION));
         let start = if running.iter().all(|&place| self.core(place).has_begun()) { 0 } else { START };
         let least = rounds(running.len()) * slowness + 4 + start;
+        let least = least + self.backlog() * slowness;
         let mut waited = 0;
         while let Some((promise, place, what)) = self.not_yet_true() {
             // Only a stream, or what takes its place, is waited for longer, and whoever has to refute.
@@ -204,6 +205,27 @@ impl Simulation {
             let what = format!("holds {}/{} of {name}, which is at {}/{}", held.0, held.1, own.0, own.1);
             Some((Promise::L1, place, what))
         })
+    }
+
+    /// How many datagrams carry what the one that lacks most has to be told, where nothing else carries it: by push alone.
+    fn backlog(&self) -> u32 {
+        let running = self.running();
+        let lacks = |place: Place, owner: Place| {
+            let held =
+                self.core(place).replica(self.id(owner)).map(|held| (held.generation(), held.max_version()));
+            let Some(own) = self.core(owner).replica(self.id(owner)) else { return 0 };
+            let later = |entry: &Entry| held.is_none_or(|held| held < (own.generation(), entry.version));
+            let later = own.entries().filter(|(_, entry)| later(entry));
+            let len = |value: &Option<Value>| value.as_ref().map_or(0, |value| value.as_bytes().len());
+            later.map(|(key, entry)| key.as_str().len() + len(&entry.value)).sum::<usize>()
+        };
+        let lacks_most = running
+            .iter()
+            .map(|&place| running.iter().map(|&owner| lacks(place, owner)).sum::<usize>())
+            .max();
+        let config = &self.nodes[running[0].0].config;
+        let datagrams = lacks_most.unwrap_or(0) / config.datagram;
+        if config.mode == Mode::Push { u32::try_from(datagrams).unwrap_or(u32::MAX) } else { 0 }
     }
 
     /// How far a node has come in the state of another one, or in its own.

@@ -30,5 +30,8 @@ mended! {
     large_at_one_that_never_asks: "large-at-one-that-never-asks";
     two_of_a_name_that_meet_on_one_side: "two-of-a-name-that-meet-on-one-side";
     asked_for_as_forgotten: "asked-for-as-forgotten";
+    removed_after_it_departed: "removed-after-it-departed";
+    convicted_by_all_but_one: "convicted-by-all-but-one";
+    live_for_one_and_forgotten_by_the_others: "live-for-one-and-forgotten-by-the-others";
     a_delete_in_a_life_that_nobody_believed: "a-delete-in-a-life-that-nobody-believed";
 }

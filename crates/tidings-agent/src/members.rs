@@ -147,7 +147,7 @@ mod tests {
         let forgotten = ForgottenBody {
             name: "old".to_owned(),
             generation: 1_763_950_000_000,
-            heartbeat: 7,
+            heartbeat: Some(7),
             state: State::Forgotten,
             forgotten_for_ms: 61_000,
             remembered_for_ms: 172_739_000,

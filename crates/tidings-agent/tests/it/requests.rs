@@ -78,7 +78,7 @@ fn a_refusal_is_exit_1_and_403_with_the_reason() {
     // Nobody said that the requester grants anything.
     owner
         .run(&["set", "config/color", "red", "--owner", "requester"])
-        .failed(1, "requester does not grant that");
+        .failed(1, "requester lets nobody ask for changes of");
 }
 
 #[test]

@@ -26,7 +26,8 @@ fn standings(sim: &Simulation, viewer: Place, subject: Place) -> Vec<Standing> {
         EventKind::Live => Some(Standing::Live),
         EventKind::Unreachable { .. } => Some(Standing::Unreachable),
         EventKind::Departed => Some(Standing::Departed),
-        EventKind::Joined | EventKind::Restarted | EventKind::StreamFailed { .. } => None,
+        EventKind::Joined | EventKind::Restarted | EventKind::Forgotten { .. } => None,
+        EventKind::StreamFailed { .. } => None,
         EventKind::Set { .. } | EventKind::Deleted { .. } => None,
     };
     told(sim, viewer, subject).filter_map(of_event).collect()

@@ -1,5 +1,7 @@
 //! The one task that owns the core: it waits for the world, tells the core, and does what the core says.
 
+mod replies;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use tidings_core::{
     Conflict, Event, Gossiper, Key, Lifetime, Message, NodeName, Outcome, Peer, PersistMark, Removed,
-    Request, RequestId, Seal, Stamp, StreamId, Transmit, Unanswered, Value, Version, WriteError,
+    Request, RequestId, Seal, Stamp, StreamId, Transmit, Value, Version,
 };
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -369,50 +371,6 @@ impl Driver {
             }
             Command::Leave => self.core.leave(now),
             Command::Stop => unreachable!("the loop ends at this command"),
-        }
-    }
-
-    fn await_write(&mut self, written: Result<Version, WriteError>, reply: Reply) {
-        match written {
-            Ok(version) => self.writers.push((version, reply)),
-            Err(refused) => {
-                // Whoever wrote may have gone.
-                let _ = reply.send(Err(refused.into()));
-            }
-        }
-    }
-
-    /// Answers those whose writes show by now.
-    fn answer_writers(&mut self) {
-        let (generation, shown) = (self.core.generation(), self.core.own_version());
-        for (version, reply) in self.writers.extract_if(.., |(version, _)| *version <= shown) {
-            let _ = reply.send(Ok((generation, version)));
-        }
-    }
-
-    /// Answers what others ask for, where the user decides.
-    fn decide(&mut self) {
-        let Some(decider) = &self.decider else { return };
-        while let Some(question) = self.core.poll_question() {
-            let decision = decider.decide(&question);
-            self.core.handle_decision(self.clock.now(), &question, decision);
-        }
-    }
-
-    /// Answers those who asked an owner, and withdraws what nobody waits for any more.
-    fn answer_requesters(&mut self) {
-        for (id, _) in self.requesters.extract_if(.., |_, (.., reply)| reply.is_closed()) {
-            self.core.withdraw(self.clock.now(), id);
-        }
-        while let Some((id, answer)) = self.core.poll_answer() {
-            let Some((owner, wait, reply)) = self.requesters.remove(&id) else { continue };
-            let answer = answer.map_err(|none| match none {
-                Unanswered::Late => Error::NoAnswer { owner, wait },
-                Unanswered::Unsaved => {
-                    Error::Disk(self.books.unsaved.clone().unwrap_or_else(|| "the disk failed".into()))
-                }
-            });
-            let _ = reply.send(answer);
         }
     }
 

@@ -185,8 +185,8 @@ impl Node {
     /// # while other.members().await?.len() < 2 { tokio::task::yield_now().await; }
     /// match other.request("api-1", "config/color", Some("green".into()), None).await? {
     ///     Outcome::Applied((generation, version)) => println!("it is version {generation}:{version}"),
-    ///     Outcome::Refused(why) => println!("not granted: {why}"),
     ///     Outcome::Conflict(current) => println!("it shows {current:?}"),
+    ///     refused => println!("not granted: {refused:?}"),
     /// }
     /// # Ok(())
     /// # }

@@ -80,6 +80,9 @@ impl Replica {
     /// Drops the tombstones that are collected, and looks at no other entry.
     pub(super) fn drop_tombstones(&mut self) {
         let through = if flaw!(DroppedEarly) && self.gc > Version(0) { self.max } else { self.gc };
+        if through == Version(0) {
+            return; // As mostly.
+        }
         let collected = self.entries.tombstones().take_while(|(_, entry)| entry.version <= through);
         for key in collected.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
             self.entries.remove(&key);

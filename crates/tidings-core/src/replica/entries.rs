@@ -50,11 +50,13 @@ impl Entries {
 
     /// Puts `entry` in the place of what `key` had, which is returned.
     pub(super) fn insert(&mut self, key: Key, entry: Entry) -> Option<Entry> {
-        let old = self.remove(&key);
         if let Some(orders) = &mut self.orders {
+            if let Some(old) = self.by_key.get(&key) {
+                orders.forget(&key, old);
+            }
             orders.note(&key, &entry);
         }
-        self.by_key.insert(key, entry);
+        let old = self.by_key.insert(key, entry);
         if self.orders.is_none() && self.len() > Self::FEW {
             let mut orders = Box::<Orders>::default();
             self.iter().for_each(|(key, entry)| orders.note(key, entry));

@@ -20,12 +20,12 @@ pub(crate) const WORK: Work = Work {
             foca holds an address of eight bytes for each and no state, and is told them in one go.",
     losses: "The goals are not reached. A key and a value are shared with deltas, snapshots and whoever \
              watches, so that none of them copies any: with the counters and handles of both, a key of five \
-             bytes and a value of 32 take 101. Its version, when it ends, and its place in the order of \
-             versions take the rest of the 147 bytes for a key. A node without keys is its record (name, \
-             address, life, four empty orders), which all nodes of one process have in common in the laboratory \
-             but not here, its signs of life and what is believed of it, its places by id and on the ring, and \
-             the half of growing tables that is empty. foca's twelve bytes are an address and a number: no \
-             state, no name, no signs of life.",
+             bytes and a value of 32 take 101. Its version, when it ends and its place among the others take \
+             the rest of the 136 bytes for a key. A node without keys is its record (name, address, life, no \
+             entries), which all nodes of one process have in common in the laboratory but not here, its signs \
+             of life and what is believed of it, its places by id and on the ring, and the half of growing \
+             tables that is empty. foca's twelve bytes are an address and a number: no state, no name, no signs \
+             of life.",
     run,
 };
 

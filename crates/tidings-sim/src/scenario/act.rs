@@ -69,7 +69,8 @@ impl Stage<'_> {
             }
             Action::Join {} => self.join(),
             Action::Remove { node, by } => {
-                let place = self.up(*by)?;
+                // A process that stands still obeys nobody.
+                let place = self.up(*by).filter(|place| self.sim.nodes[place.0].paused.is_none())?;
                 let subject = Some(Place(*node)).filter(|_| *node < self.sim.nodes.len())?;
                 self.sim.remove(place, subject).ok().map(drop)
             }

@@ -138,6 +138,7 @@ impl Gossiper {
         self.suspects.remove(&id);
         self.accused.remove(&id);
         self.acquitted.remove(&id);
+        self.requests.forget(id);
         self.contacts.set_astray(id, Astray::default());
         self.heat(now, &before, self.cluster.me());
     }

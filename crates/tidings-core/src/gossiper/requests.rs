@@ -1,4 +1,4 @@
-//! Asking owners, and being asked: requests are gossiped state of who asks, answers of who is asked.
+//! Asking owners: requests are gossiped state of who asks, answers of who is asked.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -33,6 +33,14 @@ pub(super) struct Requests {
     pub(super) questions: VecDeque<Question>,
     /// Those whom an entry of this node concerns that shows since just now.
     concerned: BTreeSet<NodeId>,
+}
+
+impl Requests {
+    /// A node was forgotten: what it had asked for is nobody's business any more.
+    pub(super) fn forget(&mut self, id: NodeId) {
+        self.partial.remove(&id);
+        self.decisions.remove(&id);
+    }
 }
 
 /// A request under way.

@@ -3,7 +3,7 @@
 //! Rumors are for speed alone. Whatever is lost of all this, or dropped because there is too much of it, anti-entropy
 //! finds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -23,10 +23,13 @@ const OFFERERS: usize = 4;
 const BURST: Duration = Duration::from_millis(250);
 
 /// The rumors of one node.
+///
+/// Invariant: `turns` are those of `wanted`, each under its `next`.
 #[derive(Debug)]
 pub(crate) struct Rumors {
     hot: BTreeMap<NodeId, Hot>,
     wanted: BTreeMap<NodeId, Wanted>,
+    turns: BTreeSet<(Moment, NodeId)>,
     /// When something was told last, and when what is hot is told next.
     pub told: Moment,
     pub due: Moment,
@@ -77,6 +80,7 @@ impl Rumors {
         Self {
             hot: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            turns: BTreeSet::new(),
             told: Moment::default(),
             due: Moment::NEVER,
             offers: budget(),
@@ -152,6 +156,7 @@ impl Rumors {
             return false;
         }
         self.wanted.insert(line.id, Wanted { target: *line, offerers: vec![from], asks: 1, next });
+        self.turns.insert((next, line.id));
         true
     }
 
@@ -162,12 +167,13 @@ impl Rumors {
 
     /// This node is at `line` now. If that is less than was offered, the rest is asked for at `next`.
     pub(crate) fn learned(&mut self, line: &Line, next: Moment) {
-        if let Some(wanted) = self.wanted.get_mut(&line.id) {
-            if wanted.target.known() <= line.known() {
-                self.wanted.remove(&line.id);
-            } else {
-                wanted.next = next;
-            }
+        let Some(wanted) = self.wanted.get_mut(&line.id) else { return };
+        if wanted.target.known() <= line.known() {
+            self.forget(line.id);
+        } else {
+            self.turns.remove(&(wanted.next, line.id));
+            self.turns.insert((next, line.id));
+            wanted.next = next;
         }
     }
 
@@ -180,29 +186,32 @@ impl Rumors {
         wait: Duration,
         most: u32,
     ) -> (BTreeMap<Offerer, Vec<NodeId>>, Vec<Line>) {
+        let is_due = |(next, id): &(Moment, NodeId)| (*next <= now).then_some(*id);
+        let mut due: Vec<_> = self.turns.iter().map_while(is_due).collect();
+        due.sort_unstable();
         let (mut asks, mut given_up) = (BTreeMap::<Offerer, Vec<NodeId>>::new(), Vec::new());
-        self.wanted.retain(|id, wanted| {
-            if wanted.next > now {
-                return true;
-            }
+        for id in due {
+            let Some(wanted) = self.wanted.get_mut(&id) else { continue };
             wanted.offerers.retain(|offerer| offerer.is_there);
             if wanted.asks >= most || wanted.offerers.is_empty() {
                 given_up.push(wanted.target);
-                return false;
+                self.forget(id);
+                continue;
             }
             wanted.offerers.rotate_left(1);
-            asks.entry(wanted.offerers[0]).or_default().push(*id);
+            asks.entry(wanted.offerers[0]).or_default().push(id);
+            self.turns.remove(&(wanted.next, id));
             wanted.next = now + wait + wait * wanted.asks / 4;
+            self.turns.insert((wanted.next, id));
             wanted.asks += 1;
-            true
-        });
+        }
         (asks, given_up)
     }
 
     /// When something is to be done.
     pub(crate) fn next_due(&self) -> Moment {
         let due = if self.hot.is_empty() { Moment::NEVER } else { self.due };
-        self.wanted.values().map(|wanted| wanted.next).fold(due, Moment::min)
+        self.turns.first().map_or(due, |(next, _)| due.min(*next))
     }
 
     /// How many are hot, and how many are waited for.
@@ -222,7 +231,9 @@ impl Rumors {
 
     /// `id` is waited for no longer: it comes another way, or is not taken.
     pub(crate) fn forget(&mut self, id: NodeId) {
-        self.wanted.remove(&id);
+        if let Some(wanted) = self.wanted.remove(&id) {
+            self.turns.remove(&(wanted.next, id));
+        }
     }
 
     /// This node was asleep for `span`.

@@ -186,8 +186,10 @@ impl Rumors {
         wait: Duration,
         most: u32,
     ) -> (BTreeMap<Offerer, Vec<NodeId>>, Vec<Line>) {
-        let is_due = |(next, id): &(Moment, NodeId)| (*next <= now).then_some(*id);
-        let mut due: Vec<_> = self.turns.iter().map_while(is_due).collect();
+        let mut due = Vec::new();
+        while self.turns.first().is_some_and(|(next, _)| *next <= now) {
+            due.extend(self.turns.pop_first().map(|(_, id)| id));
+        }
         due.sort_unstable();
         let (mut asks, mut given_up) = (BTreeMap::<Offerer, Vec<NodeId>>::new(), Vec::new());
         for id in due {
@@ -195,12 +197,11 @@ impl Rumors {
             wanted.offerers.retain(|offerer| offerer.is_there);
             if wanted.asks >= most || wanted.offerers.is_empty() {
                 given_up.push(wanted.target);
-                self.forget(id);
+                self.wanted.remove(&id);
                 continue;
             }
             wanted.offerers.rotate_left(1);
             asks.entry(wanted.offerers[0]).or_default().push(id);
-            self.turns.remove(&(wanted.next, id));
             wanted.next = now + wait + wait * wanted.asks / 4;
             self.turns.insert((wanted.next, id));
             wanted.asks += 1;

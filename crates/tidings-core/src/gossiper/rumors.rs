@@ -215,8 +215,10 @@ impl Gossiper {
 
     /// `who` is at `lines`: it need not be told what is hot here and not above that. What it `knew`, it was told in vain.
     fn note_knower(&mut self, who: NodeId, lines: &[Line], knew: &[Line]) {
-        for line in lines.iter().filter(|line| self.cluster.compare(line).is_le()) {
-            self.rumors.knows(line.id, who);
+        for line in lines {
+            if self.rumors.hot().contains_key(&line.id) && self.cluster.compare(line).is_le() {
+                self.rumors.knows(line.id, who);
+            }
         }
         for line in knew.iter().filter(|line| self.cluster.compare(line).is_le()) {
             let Some(hot) = self.rumors.hot_mut(line.id) else { continue };
@@ -233,25 +235,28 @@ impl Gossiper {
     /// Asks for what is lacking here of all that is `offered`, unless somebody else was just asked.
     fn ask_for_offered(&mut self, now: Time, from: Offerer, offered: &[Line]) {
         let next = now.moment + self.wait_for_what_was_offered();
-        let mut lines = Vec::new();
+        let mut ids = Vec::new();
         for line in offered {
             let is_lacking = line.id != self.cluster.me()
                 && self.cluster.compare(line).is_lt()
                 && bounds::is_believable_line(now.wall, line);
             if is_lacking && self.rumors.want(line, from, next) {
-                lines.push(self.cluster.line(line.id));
+                ids.push(line.id);
             }
         }
-        self.send_ask(now, from, lines);
+        self.send_ask(now, from, &ids);
     }
 
-    fn send_ask(&mut self, now: Time, to: Offerer, lines: Vec<Line>) {
-        for lines in lines.chunks(most_lines(self.config.datagram)) {
+    fn send_ask(&mut self, now: Time, to: Offerer, ids: &[NodeId]) {
+        for ids in ids.chunks(most_lines(self.config.datagram)) {
             // What is not asked for now is asked for later.
-            let of_lines: usize = lines.iter().map(size::line).sum();
-            if self.rumors.answers().pays(now.moment, size::GREETING + of_lines) {
-                self.transmit(to.address, to.number, Body::Ask(lines.to_vec()));
+            if self.rumors.answers().free_at() > now.moment {
+                return;
             }
+            let lines: Vec<_> = ids.iter().map(|&id| self.cluster.line(id)).collect();
+            let of_lines: usize = lines.iter().map(size::line).sum();
+            self.rumors.answers().spend(now.moment, size::GREETING + of_lines);
+            self.transmit(to.address, to.number, Body::Ask(lines));
         }
     }
 
@@ -267,8 +272,7 @@ impl Gossiper {
         let wait = self.wait_for_what_was_offered();
         let (asks, given_up) = self.rumors.asks(now.moment, wait, ASKS);
         for (to, ids) in asks {
-            let lines = ids.into_iter().map(|id| self.cluster.line(id)).collect();
-            self.send_ask(now, to, lines);
+            self.send_ask(now, to, &ids);
         }
         given_up.iter().for_each(|line| self.ask_later(line));
     }

@@ -178,8 +178,7 @@ impl Rumors {
     }
 
     /// The owners to be asked for by `now`, and whom to ask, in turn; each is asked for again after `wait`, and a quarter more
-    /// every time. Those that were
-    /// asked for `most` times are given up, and their lines returned.
+    /// every time. Those that were asked for `most` times are given up, and their lines returned.
     pub(crate) fn asks(
         &mut self,
         now: Moment,
@@ -331,6 +330,7 @@ mod tests {
         assert_eq!(rumors.next_due(), at(7));
         rumors.learned(&line(5), at(8));
         assert!(!rumors.is_wanted(NodeId(1)));
+        assert_eq!(rumors.next_due(), Moment::NEVER);
     }
 
     #[test]

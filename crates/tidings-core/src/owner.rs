@@ -181,9 +181,13 @@ pub(crate) struct Owner {
     /// When to try the disk again after it failed.
     retry_at: Option<Moment>,
     refutation: Refutation,
-    /// Who refused the present generation, and by what clock.
+    /// Who refused the present generation, and by what clock; and how often any did.
     refusals: BTreeMap<SocketAddr, WallClock>,
+    refused: u32,
 }
+
+/// So many refusals are enough where nobody else says anything: whom this node could ask beside may run no longer.
+const REFUSALS: u32 = 8;
 
 /// The highest generation that others claim of this node, and when it may answer.
 #[derive(Debug, Default)]
@@ -221,6 +225,7 @@ impl Owner {
             retry_at: None,
             refutation: Refutation::default(),
             refusals: BTreeMap::new(),
+            refused: 0,
         }
     }
 
@@ -377,11 +382,16 @@ impl Owner {
             self.accepted = own;
             self.dirty = self.durable;
         }
-        self.refusals.clear();
+        self.forget_refusals();
     }
 
-    /// The peer at `from` does not believe the present generation by its `clock`. If `enough` agree on that, and none ever
-    /// believed it, the clock was wrong at the start, and a believable generation is returned.
+    fn forget_refusals(&mut self) {
+        self.refusals.clear();
+        self.refused = 0;
+    }
+
+    /// The peer at `from` does not believe the present generation by its `clock`. If `enough` agree on that, or nobody else
+    /// answers for long, and none ever believed it, the clock was wrong at the start, and a believable generation is returned.
     pub(crate) fn hear_refusal(
         &mut self,
         from: SocketAddr,
@@ -395,11 +405,12 @@ impl Owner {
             return None;
         }
         self.refusals.insert(from, clock);
-        if self.refusals.len() < enough {
+        self.refused += 1;
+        if self.refusals.len() < enough && self.refused < REFUSALS {
             return None;
         }
         let latest = self.refusals.values().copied().max().unwrap_or(now.wall).min(now.wall);
-        self.refusals.clear();
+        self.forget_refusals();
         let believable = Generation(latest.0.max(self.accepted.0.saturating_add(1)));
         (believable < own).then_some(believable)
     }

@@ -95,6 +95,19 @@ fn a_boot_with_a_clock_ten_years_ahead_does_not_exclude() {
     }
 }
 
+/// The same where one of the two who could be asked runs no longer: it is enough that the other one says so eight times.
+#[test]
+fn a_boot_with_a_wrong_clock_beside_one_that_answers_and_one_that_is_down() {
+    let mut sim = Simulation::new(11);
+    let nodes = cluster(&mut sim, 3, &durable());
+    let before = sim.core(nodes[2]).generation();
+    nodes[1..].iter().for_each(|&node| sim.crash(node));
+    sim.skew(nodes[2], 10 * YEAR);
+    sim.restart(nodes[2], Disk::Lost);
+    sim.until(30 * SECOND, |sim| knows_all(sim, &[nodes[0], nodes[2]])).expect("it falls back");
+    assert!(sim.core(nodes[2]).generation().0 < before.0 + 600_000);
+}
+
 /// R08: leaves, is back after 50 milliseconds, and joins through peers that may have heard of the departure or not.
 #[test]
 fn r08_a_quick_return_after_leaving_is_a_new_life() {

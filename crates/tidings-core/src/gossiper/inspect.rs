@@ -68,7 +68,7 @@ impl Gossiper {
     #[must_use]
     pub fn silent_until(&self, id: NodeId) -> Option<Moment> {
         let pulse = &self.cluster.endpoint(id)?.pulse;
-        let fewest = (self.clock.supply / 2).max(self.most_heads() / 4);
+        let fewest = (self.clock.supply / 2).max(self.least_heads());
         let widest = self.spacing(self.cluster.live().len(), fewest);
         let silent = pulse.silent_until(self.threshold(id), widest).max(self.clock.hold_until);
         Some(silent + 3 * widest)

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Gossiper;
+use crate::config::Mode;
 use crate::contacts::Astray;
 use crate::detector::{LEAST_APART, Pulse};
 use crate::event::{Cause, EventKind};
@@ -436,13 +437,19 @@ impl Gossiper {
         256 * u32::try_from(self.config.fanout * self.config.heads).unwrap_or(u32::MAX)
     }
 
+    /// The fewest heads that this node reckons with, for who hears of nobody has to convict in the end. Where nobody is asked,
+    /// the leaf of a star hears of the others when its hub happens to push to it.
+    pub(super) fn least_heads(&self) -> u32 {
+        self.most_heads() / if self.config.mode == Mode::Push { 16 } else { 4 }
+    }
+
     /// How many heads come in, smoothed over some rounds: no more than the answers to this node's own exchanges bring in the
-    /// calm, which is all that it may rely on, and no less than a quarter of that, which comes with what others push.
+    /// calm, which is all that it may rely on.
     pub(super) fn reckon_supply(&mut self) {
         let most = self.most_heads();
         let heads = std::mem::take(&mut self.clock.heads).min(most / 256);
         let supply = self.clock.supply - self.clock.supply / 16 + heads * 16;
-        self.clock.supply = supply.clamp(most / 4, most);
+        self.clock.supply = supply.clamp(self.least_heads(), most);
     }
 
     /// Puts down when `id` is to be looked at next.

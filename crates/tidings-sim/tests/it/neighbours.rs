@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tidings_core::{
-    Body, Config, EventKind, Head, Heartbeat, Message, Moment, Mongering, News, Seal, Sender, Version,
+    Body, Config, EventKind, Head, Heartbeat, Message, Mode, Moment, Mongering, News, Seal, Sender, Version,
 };
 use tidings_sim::{Place, Simulation};
 
@@ -24,8 +24,8 @@ fn ring() -> Links {
     (0..COUNT).map(|n| vec![(n + COUNT - 1) % COUNT, (n + 1) % COUNT]).collect()
 }
 
-fn star() -> Links {
-    (0..COUNT).map(|n| if n == 0 { (1..COUNT).collect() } else { vec![0] }).collect()
+fn star(count: usize) -> Links {
+    (0..count).map(|n| if n == 0 { (1..count).collect() } else { vec![0] }).collect()
 }
 
 fn start(seed: u64, links: &Links) -> (Simulation, Vec<Place>) {
@@ -83,7 +83,7 @@ fn a_long_line_stays_calm() {
 /// A line, a ring and a star converge from nothing, stay calm for an hour, and no datagram goes past a link.
 #[test]
 fn line_ring_and_star_converge_and_stay_calm() {
-    for (seed, links) in [line(COUNT), ring(), star()].into_iter().enumerate() {
+    for (seed, links) in [line(COUNT), ring(), star(COUNT)].into_iter().enumerate() {
         let (mut sim, nodes) = start(seed as u64, &links);
         sim.until(10 * MINUTE, |sim| knows_all(sim, &nodes)).expect("all know all");
         sim.run(2 * MINUTE);
@@ -104,7 +104,7 @@ fn line_ring_and_star_converge_and_stay_calm() {
 #[test]
 fn news_travels_in_about_as_many_rounds_as_there_are_links() {
     for (links, from, least, most) in
-        [(line(COUNT), 0, 9.0, 19.0), (ring(), 0, 5.0, 10.0), (star(), 1, 1.0, 2.5)]
+        [(line(COUNT), 0, 9.0, 19.0), (ring(), 0, 5.0, 10.0), (star(COUNT), 1, 1.0, 2.5)]
     {
         let mut sum = 0.0;
         for seed in 0..40 {
@@ -158,4 +158,31 @@ fn a_forged_sender_is_no_neighbour() {
         sim.run(SECOND);
     }
     only_links_are_used(&sim, &line(5));
+}
+
+/// A hub answers its leaves in a fixed order, eight heads at a time: none is told of the same eight for ever.
+#[test]
+fn the_hub_of_a_star_tells_each_leaf_of_all_the_others() {
+    for (seed, (count, fanout)) in [(13, 3), (17, 1), (25, 1), (49, 1)].into_iter().enumerate() {
+        let config = Config { fanout, ..config() };
+        let (mut sim, nodes) = start_with(seed as u64, &star(count), &config);
+        sim.run(3 * MINUTE);
+        let beats =
+            |at: Place, of: Place| sim.core(at).head(sim.name(of).id()).map_or(0, |head| head.heartbeat.0);
+        for &of in &nodes[1..] {
+            let latest = nodes[1..].iter().map(|&at| beats(at, of)).min().unwrap();
+            assert!(latest + 16 > beats(of, of), "{count} nodes: {latest} of {}", beats(of, of));
+        }
+    }
+}
+
+/// Where nobody asks, a leaf hears of the others when its hub happens to push to it, and reckons with that.
+#[test]
+fn a_leaf_that_is_seldom_pushed_to_convicts_nobody() {
+    for seed in 0..8 {
+        let config = Config { mode: Mode::Push, ..config() };
+        let (mut sim, nodes) = start_with(seed, &star(13), &config);
+        sim.run(20 * MINUTE);
+        all_were_calm(&sim, &nodes, Duration::ZERO);
+    }
 }

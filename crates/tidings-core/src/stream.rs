@@ -165,6 +165,9 @@ impl Streams {
         if self.futile.len() >= Self::MOST_BLOCKED && !self.futile.contains_key(&what) {
             self.futile.pop_first();
         }
+        if self.is_futile(what, now) {
+            return; // Several were under way at once.
+        }
         let wait = self.futile.get(&what).map_or(FIRST, |(_, wait)| (2 * *wait).min(LONGEST));
         self.futile.insert(what, (now + wait, wait));
     }
@@ -253,5 +256,26 @@ impl Streams {
     pub(crate) fn blocked(&self, now: Moment) -> impl Iterator<Item = (SocketAddr, StreamEnd)> {
         let blocked = self.blocked.iter().filter(move |(address, _)| self.is_blocked(**address, now));
         blocked.map(|(&address, blocked)| (address, blocked.end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// T3: what several streams at once brought in vain was tried once.
+    #[test]
+    fn what_is_fetched_in_vain_is_left_alone_for_ten_seconds_and_then_for_twenty() {
+        let at = |seconds: i64| Moment::from_micros(seconds * 1_000_000);
+        let (mut streams, what) = (Streams::new(&Config::new("test")), (NodeId(1), Scope::Owner));
+        for _ in 0..4 {
+            streams.give_up(what, at(0));
+        }
+        assert!(streams.is_futile(what, at(9)) && !streams.is_futile(what, at(10)));
+        streams.give_up(what, at(10));
+        assert!(streams.is_futile(what, at(29)) && !streams.is_futile(what, at(30)));
+        streams.give_up(what, at(30));
+        streams.help(NodeId(1));
+        assert!(!streams.is_futile(what, at(31)), "news of it came");
     }
 }

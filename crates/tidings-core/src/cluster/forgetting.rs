@@ -63,14 +63,16 @@ impl Cluster {
     }
 
     /// A head of a node that is not known was authored at `authored`: if it is beyond what its certificate covers, the node is
-    /// back, and is asked for.
-    pub(crate) fn hear_of_forgotten(&mut self, id: NodeId, head: Head, authored: Moment) {
+    /// back, and is asked for. Returns whether it is, and was not before.
+    pub(crate) fn hear_of_forgotten(&mut self, id: NodeId, head: Head, authored: Moment) -> bool {
         let before = self.line(id);
         let is_back = |held: &Held| !held.is_refuted && !held.certificate.covers(head, authored);
-        if self.certificates.get(id).is_some_and(is_back) && self.certificates.refute(id) {
+        let returns = self.certificates.get(id).is_some_and(is_back) && self.certificates.refute(id);
+        if returns {
             self.count_again(&before);
             self.touch(id, Version(0));
         }
+        returns
     }
 
     /// Whether a node that is introduced with this head is one that was forgotten, and is not back.

@@ -61,7 +61,9 @@ impl Gossiper {
     /// whether it is one.
     pub(super) fn hear_life(&mut self, now: Time, id: NodeId, head: Head, authored: Moment) -> bool {
         let Some(endpoint) = self.cluster.life_mut(id) else {
-            self.cluster.hear_of_forgotten(id, head, authored);
+            if self.cluster.hear_of_forgotten(id, head, authored) {
+                self.streams.help(id);
+            }
             return false;
         };
         let known = endpoint.head();

@@ -33,5 +33,6 @@ mended! {
     removed_after_it_departed: "removed-after-it-departed";
     convicted_by_all_but_one: "convicted-by-all-but-one";
     live_for_one_and_forgotten_by_the_others: "live-for-one-and-forgotten-by-the-others";
+    fetched_in_vain_and_back: "fetched-in-vain-and-back";
     a_delete_in_a_life_that_nobody_believed: "a-delete-in-a-life-that-nobody-believed";
 }

@@ -103,6 +103,8 @@ pub(crate) struct Checker {
     urgent: BTreeMap<(NodeId, Version), calm::Urgent>,
     /// The longest that a node stood still: as late may messages be that came for it meanwhile.
     longest_sleep: Duration,
+    /// When a node came to believe something else of another one last.
+    believed_at: Option<Moment>,
     broken: Option<Broken>,
     coverage: BTreeMap<&'static str, u64>,
 }

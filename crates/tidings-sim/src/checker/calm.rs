@@ -29,6 +29,8 @@ pub(super) struct Urgent {
 /// For how many intervals the calm lasts once all has come true: evidence is kept for ten after the last attempt, and what is
 /// recent for twice as long as news spreads.
 const SETTLING: u32 = 60;
+/// For how many at most, where nodes go on to convict and to forget each other.
+const LONGEST_SETTLING: u32 = 10 * SETTLING;
 /// For how long a stream may be silent that was under way when the chaos ended, and what was fetched in vain is left alone.
 const STREAMS: Duration = Duration::from_secs(20);
 /// For how long a node may wait that hears others claim a later life of it, having refuted them twice (G2).
@@ -54,6 +56,11 @@ pub(crate) fn rounds(nodes: usize) -> u32 {
         ln += 1;
     }
     3 * (log2 + ln)
+}
+
+/// How many whole intervals `span` has.
+fn intervals(span: Duration, interval: Duration) -> u32 {
+    u32::try_from(span.as_millis() / interval.as_millis().max(1)).unwrap_or(0)
 }
 
 impl Checker {
@@ -109,9 +116,7 @@ impl Simulation {
         let config = &self.nodes[first.0].config;
         let interval = config.interval;
         self.look_at_pictures();
-        let intervals =
-            |span: Duration| u32::try_from(span.as_millis() / interval.as_millis().max(1)).unwrap_or(0);
-        let (of_streams, of_refutation) = (intervals(STREAMS), intervals(REFUTATION));
+        let (of_streams, of_refutation) = (intervals(STREAMS, interval), intervals(REFUTATION, interval));
         let start = if running.iter().all(|&place| self.core(place).has_begun()) { 0 } else { START };
         let least = rounds(running.len()) * slowness + 4 + start;
         let least = least + self.backlog() * slowness;
@@ -130,14 +135,8 @@ impl Simulation {
             self.end_the_superfluous();
             waited += 1;
         }
-        if let Some(checker) = &mut self.checker {
-            checker.forget_rates();
-        }
-        for _ in 0..SETTLING {
-            self.run(interval);
-            self.look_at_the_dead(down, interval);
-        }
-        self.look_at_the_end();
+        let settled = self.settle(down, interval);
+        self.look_at_the_end(settled);
         // Where nobody is asked for an answer, silence alone convicts, and that may take long.
         for _ in 0..SILENCE {
             if !self.running().iter().any(|&place| self.takes_for_live(place, down)) {
@@ -147,6 +146,25 @@ impl Simulation {
             self.look_at_the_dead(down, interval);
         }
         self.break_promise(Promise::F1, None, format_args!("somebody takes for live who is down"));
+    }
+
+    /// Lets as many calm intervals pass as it takes until all is gone that is kept for a while. Silence convicts when it is long
+    /// enough, and who is gone for long is forgotten: they begin anew then. Returns how many passed since.
+    fn settle(&mut self, down: &BTreeSet<NodeId>, interval: Duration) -> u32 {
+        let enough = SETTLING.max(intervals(STREAMS, interval) + 1);
+        let mut settled = 0;
+        for _ in 0..LONGEST_SETTLING {
+            if let Some(checker) = self.checker.as_mut().filter(|_| settled == 0) {
+                checker.forget_rates();
+            }
+            self.run(interval);
+            self.look_at_the_dead(down, interval);
+            settled = if self.believed_since(interval) { 0 } else { settled + 1 };
+            if settled == enough {
+                break;
+            }
+        }
+        settled
     }
 
     /// All that run, and did not give way to another one of their name.
@@ -251,6 +269,14 @@ impl Simulation {
         }
     }
 
+    /// Whether anybody came to believe something else of another node in the last `interval`.
+    fn believed_since(&self, interval: Duration) -> bool {
+        self.checker
+            .as_ref()
+            .and_then(|checker| checker.believed_at)
+            .is_some_and(|at| at + interval > self.now)
+    }
+
     /// Whether a node takes one of `down` for live.
     fn takes_for_live(&self, place: Place, down: &BTreeSet<NodeId>) -> bool {
         down.iter().any(|&id| self.core(place).standing(id) == Some(Standing::Live))
@@ -268,7 +294,7 @@ impl Simulation {
         }
     }
 
-    fn look_at_the_end(&mut self) {
+    fn look_at_the_end(&mut self, settled: u32) {
         if let Some((promise, place, what)) = self.not_yet_true() {
             self.break_promise(promise, place, format_args!("{what} at the end of the calm"));
         }
@@ -276,13 +302,9 @@ impl Simulation {
             let node = &self.nodes[place.0];
             let Some(core) = &node.core else { continue };
             let load = core.load(node.moment(self.now));
-            // Whoever was forgotten just now is news.
-            let forgotten = core.forgotten(node.moment(self.now));
-            let is_news = forgotten.iter().any(|one| one.forgotten_for < SETTLING * node.config.interval / 2);
-            let recent = if is_news { 0 } else { load.recent };
-            let soft = load.accused + load.acquitted + recent + load.requests;
+            let soft = load.accused + load.acquitted + load.recent + load.requests;
             let soft = soft + load.fetching + load.serving;
-            let most = Most::of(&node.config).in_calm(SETTLING);
+            let most = Most::of(&node.config).in_calm(settled);
             if soft > 0 {
                 self.break_promise(Promise::L5, place, format_args!("keeps {load:?} after the calm"));
             }

@@ -24,6 +24,9 @@ impl Checker {
             let name = self.name(id);
             self.break_promise(Promise::S11, now, place, format_args!("tells that {name} {what}"));
         }
+        if !matches!(event.kind, EventKind::Set { .. } | EventKind::Deleted { .. }) {
+            self.believed_at = Some(now);
+        }
         match &event.kind {
             EventKind::Set { .. } | EventKind::Deleted { .. } => self.says_change(now, place, id, event),
             EventKind::StreamFailed { .. } => self.count("streams given up"),

@@ -315,8 +315,8 @@ impl Cluster {
         // A node without a single write is known through version zero, which no delta can be above.
         let changes = match replica.apply(delta, now, self.limits) {
             Applied::Taken(changes) => changes,
-            Applied::Ignored if delta.through == Version(0) => Vec::new(),
-            Applied::Ignored | Applied::Gap => return Learned::Gap,
+            Applied::Ignored => Vec::new(),
+            Applied::Gap => return Learned::Gap,
             Applied::TooLarge => return Learned::Refused("too_large"),
         };
         let expiry = replica.next_expiry();

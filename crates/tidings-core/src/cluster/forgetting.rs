@@ -263,12 +263,9 @@ mod tests {
                 ann.hear_of_forgotten(bob, head(2, 6), at(1));
             }
             let learned = ann.apply(&begin("bob", told, seconds), at(5), SECOND);
-            let was_met = match learned {
-                Learned::Newcomer(_) => true,
-                Learned::Refused("forgotten") => false,
-                other => panic!("{told:?} {seconds}: {other:?}"),
-            };
-            assert_eq!(was_met, is_met, "{told:?} {seconds} {is_refuted}");
+            let is_refused = matches!(learned, Learned::Refused("forgotten"));
+            let why = format!("{told:?} of {seconds}, {is_refuted}: {learned:?}");
+            assert_eq!((matches!(learned, Learned::Newcomer(_)), is_refused), (is_met, !is_met), "{why}");
             assert_eq!(
                 (ann.endpoint(bob).is_some(), ann.certificates().len()),
                 (is_met, usize::from(!is_met))

@@ -278,9 +278,9 @@ fn acquaintances_are_strangers_before() {
         .map(|name| {
             let mut other = alone(name, 9);
             let lasting = Entry { expires: at(30), ..Entry::new(Some("value".into()), Version(0)) };
-            other.change_own(|own| {
-                (0..3).for_each(|_| _ = own.write([(Key::new("key").unwrap(), lasting.clone())]))
-            });
+            for _ in 0..3 {
+                other.change_own(|own| own.write([(Key::new("key").unwrap(), lasting.clone())]));
+            }
             other
         })
         .into();

@@ -171,6 +171,20 @@ fn nodes_are_equal_until_a_difference_or_a_change() {
     assert_eq!(newest(&ann), Some(ann.me()));
 }
 
+/// Hearts beat all the time, and what two nodes hold is the same for it.
+#[test]
+fn a_beat_is_no_change() {
+    let (mut ann, bob) = (alone("ann", 9), id("bob"));
+    ann.apply(&write("bob", 1), at(0), SECOND);
+    ann.compared(bob, true);
+    let summary = ann.summary();
+    ann.life_mut(bob).unwrap().heartbeat = Heartbeat(9);
+    ann.own_mut().heartbeat = Heartbeat(9);
+    assert_eq!((ann.endpoint(bob).unwrap().head(), ann.own().head()), (head(1, 9), head(1, 9)));
+    assert_eq!((ann.summary(), ann.equals().len()), (summary, 1));
+    assert!(ann.life_mut(id("stranger")).is_none());
+}
+
 #[test]
 fn a_stranger_more_of_a_life_and_a_new_life_are_told_apart() {
     let (mut ann, cid) = (alone("ann", 9), id("cid"));

@@ -288,7 +288,7 @@ mod tests {
         let names = ["ann", "bob", "cid", "dan", "eve", "fay", "gus", "hal"];
         let mut ids = names.map(id);
         ids.sort_unstable();
-        // One of the known is the last of all, and in the other case one of the forgotten.
+        // They take turns, and either is the last.
         for last_is_known in [true, false] {
             let mut ann = alone("ann", 9);
             for name in &names[1..] {

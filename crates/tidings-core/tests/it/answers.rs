@@ -70,7 +70,7 @@ fn watermark(through: RequestId) -> (Key, Entry) {
     (key("tidings/ack/ann"), Entry::new(Some(Value::from(out.into_bytes())), Version(1)))
 }
 
-/// How many messages the node sends, and to nobody that it does not know.
+/// How many datagrams the node sends.
 fn sent(node: &mut Gossiper) -> usize {
     std::iter::from_fn(|| node.poll_transmit())
         .filter(|sent| matches!(sent, Transmit::Datagram { .. }))

@@ -197,7 +197,11 @@ fn a_request_is_withdrawn_to_the_moment() {
         assert_eq!(ann.poll_answer(), None);
     }
     assert_eq!(ann.poll_timeout(), until);
-    ann.handle_timeout(Time { moment: until, ..at(9) });
+    let now = Time { moment: until, ..at(9) };
+    ann.set(now, [(key("other"), Value::from("x"))]).unwrap();
+    assert_eq!(shown(&ann, "tidings/req/"), 0, "it has expired");
+    assert_eq!(ann.poll_timeout(), until, "and is still to be withdrawn");
+    ann.handle_timeout(now);
     assert_eq!(ann.poll_answer(), Some((id, Err(Unanswered::Late))));
 }
 

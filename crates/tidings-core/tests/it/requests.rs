@@ -100,6 +100,22 @@ fn an_owner_that_remembers_enough_forgets_one_that_is_not_known_any_more() {
     assert_eq!(shown(&owner, "tidings/ack/ann"), 1);
 }
 
+/// A sixteenth of what an owner may have: above that, room is made first.
+#[test]
+fn an_owner_that_remembers_too_many_bytes_forgets_one_that_is_not_known_any_more() {
+    let old = || remembered((0..10).map(|number| format!("old-{number}")));
+    let full = owner(old());
+    let bytes = full.replica(full.name().id()).unwrap().bytes();
+    for (max_bytes, left) in [(16 * bytes, 11), (16 * bytes - 1, 10)] {
+        let requests = Policy::Keys(vec!["*".to_owned()]);
+        let config = Config { requests, max_bytes, ..Config::new("test") };
+        let (mut ann, mut owner) = (ann(), begin("owner", old(), config, at(0)));
+        ask(&mut ann, &mut owner);
+        assert!(matches!(ann.poll_answer(), Some((_, Ok(Outcome::Applied(_))))));
+        assert_eq!(shown(&owner, "tidings/ack/"), left, "{max_bytes}");
+    }
+}
+
 #[test]
 fn a_requester_too_many_waits_where_all_the_others_are_known() {
     let names = || (0..REQUESTERS).map(|number| format!("old-{number}"));

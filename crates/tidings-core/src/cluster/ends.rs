@@ -18,7 +18,7 @@ impl Cluster {
     pub(crate) fn expire(&mut self, now: Moment) -> Vec<(NodeId, Vec<Change>)> {
         let mut gone = Vec::new();
         while self.expiries.first().is_some_and(|(at, _)| *at <= now) {
-            let (_, id) = *self.expiries.first().expect("it was just seen");
+            let (_, id) = self.expiries.pop_first().expect("it was just seen");
             gone.push((id, self.let_go(id, |replica| replica.expire(now))));
         }
         gone

@@ -205,14 +205,21 @@ mod tests {
         assert_eq!(liveness.due(&mut all, at(99)), Some(NodeId(2)));
         assert_eq!(liveness.due(&mut all, at(99)), Some(NodeId(1)));
         assert_eq!(liveness.due(&mut all, at(99)), None);
+        liveness.look(&mut all, NodeId(1), |_| at(100));
+        liveness.look(&mut all, NodeId(1), |_| Moment::NEVER);
+        assert_eq!(liveness.due(&mut all, Moment::NEVER), None);
     }
 
     #[test]
     fn void_looks_do_not_pile_up() {
         let (mut liveness, mut all) = (Liveness::default(), endpoints(3));
-        let mut look = |micros| liveness.look(&mut all, NodeId(1), |_| Moment::from_micros(micros));
-        (1..10_000).for_each(&mut look);
-        assert!(liveness.due.len() <= VOID);
+        assert!((1..=3).all(|id| liveness.enter(&mut all, NodeId(id), Standing::Live)));
+        let mut kept = |micros| {
+            liveness.look(&mut all, NodeId(1), |_| Moment::from_micros(micros));
+            liveness.due.len()
+        };
+        // They are cleared away only once there are many: that costs a look at all.
+        assert_eq!((1..10_000).map(&mut kept).max(), Some(2 * 3 + VOID));
         assert_eq!(liveness.due(&mut all, Moment::from_micros(10_000)), Some(NodeId(1)));
     }
 }

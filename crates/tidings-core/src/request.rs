@@ -214,7 +214,7 @@ impl Posted {
             (lifetime.is_ephemeral, EPHEMERAL),
             (lifetime.ttl.is_some(), TTL),
         ];
-        out.byte(flags.iter().filter(|(is_so, _)| *is_so).fold(0, |flags, (_, flag)| flags | flag));
+        out.byte(flags.iter().filter(|(is_so, _)| *is_so).map(|(_, flag)| flag).sum());
         out.counted(key.as_str().as_bytes());
         value.iter().for_each(|value| out.counted(value.as_bytes()));
         expected.iter().for_each(|stamp| write_stamp(&mut out, *stamp));
@@ -286,6 +286,7 @@ fn whole<T>(bytes: &Reader<'_>, read: T) -> Result<T, WireError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::Entry;
 
     pub(super) fn id(epoch: u64, sequence: u64) -> RequestId {
         RequestId { epoch: Generation(epoch), sequence }
@@ -299,6 +300,8 @@ mod tests {
             ("config/*", "config", false),
             ("a*b*c", "a-b-b-c", true),
             ("a*bc", "abcbc", true),
+            ("*bc*d", "abcd", true),
+            ("*ab*b", "ab", false),
             ("a*b", "ab-", false),
             ("**", "x", true),
             ("a", "ab", false),
@@ -336,6 +339,57 @@ mod tests {
         assert_eq!(id(12, 7).next(life), id(12, 8));
         assert_eq!(id(12, RequestId::HIGHEST).next(life), id(13, 1));
         assert_eq!(id(8, RequestId::HIGHEST).next(life), id(9, 1));
+    }
+
+    #[test]
+    fn a_number_is_read_if_somebody_can_have_it() {
+        for (number, is_one, is_believable) in [
+            (id(9, 1), true, true),
+            (id(9, 1 << 61), true, true),
+            (id(9, (1 << 61) + 1), true, false),
+            (id(9, 1 << 62), true, false),
+            (id(9, (1 << 62) + 1), false, false),
+            (id(9, 0), false, true),
+            (id(0, 1), false, true),
+            (id(10, 1), true, false),
+        ] {
+            let mut bytes = Writer::default();
+            number.write(&mut bytes);
+            let read = RequestId::read(&mut Reader::new(&bytes.into_bytes()));
+            assert_eq!(read.ok(), is_one.then_some(number), "{number}");
+            assert_eq!(number.is_believable(Generation(9)), is_believable, "{number}");
+        }
+        assert_eq!(id(9, 300).to_string(), "9:300");
+    }
+
+    #[test]
+    fn a_policy_grants_what_one_of_its_patterns_fits() {
+        let grants = |policy: Policy| ["config/a", "color"].map(|key| policy.grants(&Key::new(key).unwrap()));
+        let keys = |patterns: &[&str]| Policy::Keys(patterns.iter().map(|&key| key.to_owned()).collect());
+        assert_eq!(grants(keys(&[])), [Some(false); 2]);
+        assert_eq!(grants(keys(&["other", "config/*"])), [Some(true), Some(false)]);
+        assert_eq!(grants(Policy::Decided), [None; 2]);
+    }
+
+    /// What stands where requests do and is none is passed over.
+    #[test]
+    fn a_replica_shows_the_requests_in_its_slots() {
+        let request = Request::new(Key::new("config/a").unwrap(), Some(Value::from("x")));
+        let posted = Posted { owner: NodeId(7), id: id(9, 300), request };
+        let mut replica = Replica::new(Generation(1));
+        let until = Moment::from_micros(5);
+        let entry = |value| Entry { expires: until, ..Entry::new(value, Version(0)) };
+        replica.write([
+            (Posted::key(3), entry(Some(posted.encode()))),
+            (Posted::key(4), Entry::delete()),
+            (Posted::key(5), entry(Some(Value::from("none")))),
+            (Key::new("tidings/req/x").unwrap(), entry(Some(posted.encode()))),
+            (Key::new("config/a").unwrap(), entry(Some(posted.encode()))),
+        ]);
+        let places: Vec<_> = Posted::places(&replica).collect();
+        let [place] = places[..] else { panic!("{places:?}") };
+        assert_eq!((place.slot, place.owner, place.id, place.until), (3, NodeId(7), id(9, 300), until));
+        assert_eq!(Posted::decode(place.value), Ok(posted));
     }
 
     pub(super) fn are_strict(bytes: &[u8], is_read: impl Fn(&Value) -> bool) {

@@ -168,10 +168,9 @@ impl Gossiper {
             self.requests.answers.push_back((waiting.id, answer));
             write.push((Posted::key(slot), Entry::delete()));
         }
-        // What expired is gone already. The rest goes however little may be written: that makes room. Nothing does after a
-        // departure.
+        // What expired is gone already. The rest goes however little may be written: that makes room.
         write.retain(|(key, _)| self.own_draft().shows(key));
-        if !write.is_empty() && self.farewell.is_none() && self.check(now, &write, false).is_ok() {
+        if self.check(now, &write, false).is_ok() {
             self.take(now, Step::Write(write));
         }
     }
@@ -239,6 +238,34 @@ impl Gossiper {
                 self.clock.repeats -= 1;
                 self.gossip_with(now, id);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::gossiper::Identity;
+    use crate::time::WallClock;
+
+    /// Numbers go on from life to life, unless they were given in a life that nobody believed.
+    #[test]
+    fn numbers_beyond_belief_are_given_up() {
+        let now = Time { moment: Moment::default(), wall: WallClock(1_800_000_000_000) };
+        let name = NodeName::new("ann").unwrap();
+        let me = Identity { name, address: ([10, 0, 0, 1], 1).into(), saved: None };
+        let mut ann = Gossiper::new(Config::new("test"), me, 7, now).unwrap();
+        let life = ann.generation();
+        let last = |epoch| RequestId { epoch: Generation(epoch), sequence: 7 };
+        for (last, kept) in [
+            (last(life.0 - 1), last(life.0 - 1)),
+            (last(life.0), last(life.0)),
+            (last(life.0 + 1), RequestId::default()),
+        ] {
+            ann.requests.last = last;
+            ann.forget_unbelievable(life);
+            assert_eq!(ann.requests.last, kept, "{last}");
         }
     }
 }

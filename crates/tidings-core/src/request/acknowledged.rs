@@ -176,4 +176,72 @@ mod tests {
         let read = Acknowledged::decode(&acknowledged.encode()).unwrap();
         assert_eq!(read.outcome(id(1, 1)), Some(&Outcome::Refused(format!(" {}", "é".repeat(127)))));
     }
+
+    /// As many as a requester can wait for; those that were answered first go.
+    #[test]
+    fn so_many_outcomes_are_told_as_a_node_may_ask_for() {
+        let most = OUTSTANDING as u64;
+        let mut acknowledged = Acknowledged::default();
+        assert!(!acknowledged.is_telling());
+        (1..=most).for_each(|number| acknowledged.answer(id(9, number), Outcome::Absent));
+        assert!(acknowledged.is_telling());
+        assert_eq!(acknowledged.outcome(id(9, 1)), Some(&Outcome::Absent));
+        assert_eq!(Acknowledged::decode(&acknowledged.encode()).as_ref(), Ok(&acknowledged));
+        acknowledged.answer(id(9, most + 1), Outcome::NotAllowed);
+        assert_eq!((acknowledged.outcome(id(9, 1)), acknowledged.through), (None, id(9, most + 1)));
+        assert_eq!(acknowledged.outcome(id(9, 2)), Some(&Outcome::Absent));
+        assert_eq!(Acknowledged::decode(&acknowledged.encode()).as_ref(), Ok(&acknowledged));
+        assert!(!acknowledged.keep(|_| true));
+        assert!(acknowledged.keep(|_| false));
+        assert!(!acknowledged.is_telling());
+    }
+
+    /// An acknowledgement up to `through`, of these requests, each refused for that reason.
+    fn refusals(through: u64, of: &[u64], reason: &str) -> Value {
+        let mut out = Writer::default();
+        id(9, through).write(&mut out);
+        out.varint(of.len() as u64);
+        for number in of {
+            id(9, *number).write(&mut out);
+            out.byte(REFUSED);
+            out.counted(reason.as_bytes());
+        }
+        Value::from(out.into_bytes())
+    }
+
+    #[test]
+    fn outcomes_are_read_in_order_and_within_their_bounds() {
+        let (many, longest) = ((1..=OUTSTANDING as u64 + 1).collect::<Vec<_>>(), "x".repeat(REASON));
+        for (through, of, reason, is_one) in [
+            (3, &[][..], "no", true),
+            (3, &[1, 3], "no", true),
+            (3, &[1, 4], "no", false),
+            (3, &[2, 2], "no", false),
+            (3, &[3, 1], "no", false),
+            (99, &many[1..], "no", true),
+            (99, &many, "no", false),
+            (3, &[1], "", true),
+            (3, &[1], &longest, true),
+            (3, &[1], &format!("{longest}x"), false),
+            (3, &[1], "a\nb", false),
+        ] {
+            let read = Acknowledged::decode(&refusals(through, of, reason));
+            assert_eq!(read.is_ok(), is_one, "{through} {of:?} {reason}");
+            let told = read.ok().and_then(|known| known.outcome(id(9, 1)).cloned());
+            let expected = (is_one && of.contains(&1)).then(|| Outcome::Refused(reason.to_owned()));
+            assert_eq!(told, expected, "{through} {of:?} {reason}");
+        }
+    }
+
+    #[test]
+    fn an_owner_acknowledges_to_each_requester_by_name() {
+        let [ann, bob] = ["ann", "bob"].map(|name| NodeName::new(name).unwrap());
+        let mut acknowledged = Acknowledged::default();
+        acknowledged.answer(id(9, 1), Outcome::Absent);
+        let mut owner = Replica::new(Generation(1));
+        assert_eq!(Acknowledged::find(&owner, &ann), None);
+        owner.write([acknowledged.entry(&ann)]);
+        assert_eq!(Acknowledged::find(&owner, &ann), Some(acknowledged));
+        assert_eq!(Acknowledged::find(&owner, &bob), None);
+    }
 }

@@ -1,5 +1,6 @@
 //! Properties of the core that hold for all inputs.
 
+mod answers;
 mod deltas;
 mod ends;
 mod exchange;

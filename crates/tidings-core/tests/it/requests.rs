@@ -9,55 +9,66 @@ use tidings_core::{
     Value, Version, WallClock, WriteError,
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 /// How many requesters an owner remembers.
 const REQUESTERS: usize = 1_024;
 
 /// So many seconds after the start.
-fn at(seconds: u64) -> Time {
+pub(crate) fn at(seconds: u64) -> Time {
     let moment = Moment::default() + Duration::from_secs(seconds);
     Time { moment, wall: WallClock(1_800_000_000_000 + 1_000 * seconds) }
 }
 
-fn node(name: &str, entries: Vec<(Key, Entry)>, requests: Policy) -> Gossiper {
-    let saved = Saved { max: Version(1), entries, wall: at(0).wall, ..Saved::default() };
+pub(crate) fn node(name: &str, entries: Vec<(Key, Entry)>, requests: Policy) -> Gossiper {
+    let config = Config { requests, ..Config::new("test") };
+    begin(name, entries, config, at(0))
+}
+
+/// A life of that node, which begins with `entries`, at `now`.
+pub(crate) fn begin(name: &str, entries: Vec<(Key, Entry)>, config: Config, now: Time) -> Gossiper {
+    let saved = Saved { max: Version(1), entries, wall: now.wall, ..Saved::default() };
     let me = Identity {
         name: NodeName::new(name).unwrap(),
         address: ([10, 0, 0, 1], 1).into(),
         saved: Some(saved),
     };
-    let mut node = Gossiper::new(Config { requests, ..Config::new("test") }, me, 7, at(0)).unwrap();
-    node.handle_timeout(at(0));
+    let mut node = Gossiper::new(config, me, 7, now).unwrap();
+    node.handle_timeout(now);
     node
 }
 
-fn ann() -> Gossiper {
+pub(crate) fn ann() -> Gossiper {
     node("ann", Vec::new(), Policy::Keys(Vec::new()))
 }
 
-fn owner(entries: Vec<(Key, Entry)>) -> Gossiper {
+pub(crate) fn owner(entries: Vec<(Key, Entry)>) -> Gossiper {
     node("owner", entries, Policy::Keys(vec!["*".to_owned()]))
 }
 
 /// What `node` has of its own is told to `to`.
-fn tell(node: &Gossiper, to: &mut Gossiper, now: Time) {
+pub(crate) fn tell(node: &Gossiper, to: &mut Gossiper, now: Time) {
+    tell_part(node, to, now, 1 << 20);
+}
+
+/// As much of it as `room` bytes hold.
+pub(crate) fn tell_part(node: &Gossiper, to: &mut Gossiper, now: Time, room: usize) {
     let (name, address, heartbeat) = (node.name().clone(), node.address(), Heartbeat(0));
     let id = name.id();
     let introduction = Introduction { name, address, heartbeat, age: Duration::ZERO };
     let replica = node.replica(id).unwrap();
     let theirs = to.replica(id).map(|known| (known.generation(), known.max_version()));
-    let deltas = replica.cut(id, &introduction, theirs, now.moment, 1 << 20).into_iter().collect();
+    let deltas = replica.cut(id, &introduction, theirs, now.moment, room).into_iter().collect();
     let head = Head { generation: node.generation(), heartbeat };
     let sender = Sender { id, head, max: replica.max_version() };
     let message = Message { sender, exchange: 0, body: Body::Ack2(News { deltas, ..News::default() }) };
     to.handle_message(now, Peer::Datagram { from: address, len: 100 }, message).unwrap();
 }
 
-fn key(key: &str) -> Key {
+pub(crate) fn key(key: &str) -> Key {
     Key::new(key).unwrap()
 }
 
-fn shown(node: &Gossiper, prefix: &str) -> usize {
+pub(crate) fn shown(node: &Gossiper, prefix: &str) -> usize {
     let own = node.replica(node.name().id()).unwrap();
     own.entries().filter(|(key, entry)| key.as_str().starts_with(prefix) && entry.value.is_some()).count()
 }
@@ -87,6 +98,22 @@ fn an_owner_that_remembers_enough_forgets_one_that_is_not_known_any_more() {
     assert!(matches!(ann.poll_answer(), Some((_, Ok(Outcome::Applied(_))))));
     assert_eq!(shown(&owner, "tidings/ack/"), REQUESTERS);
     assert_eq!(shown(&owner, "tidings/ack/ann"), 1);
+}
+
+/// A sixteenth of what an owner may have: above that, room is made first.
+#[test]
+fn an_owner_that_remembers_too_many_bytes_forgets_one_that_is_not_known_any_more() {
+    let old = || remembered((0..10).map(|number| format!("old-{number}")));
+    let full = owner(old());
+    let bytes = full.replica(full.name().id()).unwrap().bytes();
+    for (max_bytes, left) in [(16 * bytes, 11), (16 * bytes - 1, 10)] {
+        let requests = Policy::Keys(vec!["*".to_owned()]);
+        let config = Config { requests, max_bytes, ..Config::new("test") };
+        let (mut ann, mut owner) = (ann(), begin("owner", old(), config, at(0)));
+        ask(&mut ann, &mut owner);
+        assert!(matches!(ann.poll_answer(), Some((_, Ok(Outcome::Applied(_))))));
+        assert_eq!(shown(&owner, "tidings/ack/"), left, "{max_bytes}");
+    }
 }
 
 #[test]

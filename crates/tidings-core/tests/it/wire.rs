@@ -296,7 +296,11 @@ proptest! {
             let _ = node.handle_message(now(), peer, believable(message));
         }
         node.handle_seeds(now(), vec![from]);
-        node.handle_timeout(now());
+        // It begins a round, whether it was asked for anything or not.
+        for seconds in 0..3 {
+            let moment = now().moment + Duration::from_secs(seconds);
+            node.handle_timeout(Time { moment, ..now() });
+        }
         let mut answers = 0;
         while let Some(answer) = node.poll_transmit() {
             let Transmit::Datagram { message, .. } = answer else { continue };

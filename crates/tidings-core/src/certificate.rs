@@ -1,5 +1,6 @@
 //! What stays of nodes that were forgotten: certificates, which keep stale peers from bringing them back.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeInclusive};
 use std::time::Duration;
@@ -36,15 +37,17 @@ impl Certificate {
         head <= self.head || is_of_its_life && authored <= self.entered
     }
 
-    /// Both together: the same, whatever comes first and however often. The greater head counts; of the same one, what was
-    /// entered and ends first.
+    /// Both together: the same, whatever comes first and however often. It covers what either of them does, and ends as that of
+    /// the greater head; of the same one, as that which ends first.
     #[must_use]
     pub fn merged(&self, other: &Self) -> Self {
-        if self.head != other.head {
-            return if self.head > other.head { self.clone() } else { other.clone() };
-        }
-        let (entered, until) = (self.entered.min(other.entered), self.until.min(other.until));
-        Self { entered, until, ..self.clone() }
+        let until = match self.head.cmp(&other.head) {
+            Ordering::Less => other.until,
+            Ordering::Equal => self.until.min(other.until),
+            Ordering::Greater => self.until,
+        };
+        let (head, entered) = (self.head.max(other.head), self.entered.max(other.entered));
+        Self { head, entered, until, ..self.clone() }
     }
 
     /// Whether it is told to everybody at `now`: in the first half of its life.
@@ -260,6 +263,10 @@ mod tests {
             let (a, b, c) = (some(), some(), some());
             assert_eq!(a.merged(&b), b.merged(&a));
             assert_eq!(a.merged(&b).merged(&c), a.merged(&b.merged(&c)));
+            for (told, authored) in [(a.head, b.entered), (b.head, a.entered), (head(1, 9), a.entered)] {
+                let either = a.covers(told, authored) || b.covers(told, authored);
+                assert!(!either || a.merged(&b).covers(told, authored), "{a:?} {b:?} {told:?} {authored:?}");
+            }
             assert_eq!(a.merged(&b).merged(&b), a.merged(&b));
         }
     }

@@ -231,11 +231,11 @@ mod tests {
     fn a_node_that_is_heard_of_again_refutes_its_certificate() {
         let (mut ann, bob) = (without_bob(), id("bob"));
         for (covered, authored) in [(head(2, 5), 9), (head(2, 6), 0)] {
-            ann.hear_of_forgotten(bob, covered, at(authored));
+            assert!(!ann.hear_of_forgotten(bob, covered, at(authored)));
             assert_eq!(ann.line(bob), Line::certified(bob, head(2, 5)));
         }
         for is_news in [true, false] {
-            ann.hear_of_forgotten(bob, head(2, 6), at(1));
+            assert_eq!(ann.hear_of_forgotten(bob, head(2, 6), at(1)), is_news);
             assert_eq!((ann.line(bob), newest(&ann) == Some(bob)), (Line::unknown(bob), is_news));
             ann.touch(ann.me(), Version(0));
             check_sums(&ann);

@@ -83,7 +83,7 @@ impl Gossiper {
             self.refuse_if_beyond_belief(now, from, exchange, sender, &body);
             return Err(Rejected::Unbelievable);
         }
-        self.see_at(sender.id, from);
+        self.see_at(sender, from);
         match body {
             Body::Syn(syn) => self.receive_syn(now, from, len, sender, exchange, &syn),
             Body::Ack(ack) => self.receive_ack(now, from, sender, exchange, ack)?,

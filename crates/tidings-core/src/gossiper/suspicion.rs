@@ -10,6 +10,7 @@ use crate::detector::{LEAST_APART, Pulse};
 use crate::event::{Cause, EventKind};
 use crate::evidence::Suspicion;
 use crate::exchange::Exchange;
+use crate::message::Sender;
 use crate::name::NodeId;
 use crate::snapshot::Standing;
 use crate::time::{Moment, Time};
@@ -164,6 +165,7 @@ impl Gossiper {
         let Some(endpoint) = self.cluster.life_mut(id) else { return };
         endpoint.pulse.begin_life(endpoint.authored);
         self.suspects.remove(&id);
+        self.contacts.set_astray(id, Astray::default());
         match self.cluster.standing(id) {
             Some(Standing::Live) => self.look_again(id),
             Some(Standing::Unreachable) => self.revive(now, id),
@@ -209,9 +211,12 @@ impl Gossiper {
         }
     }
 
-    /// `id` spoke from `from`: worth a try if it does not answer where it is said to be.
-    pub(super) fn see_at(&mut self, id: NodeId, from: SocketAddr) {
-        let Some(endpoint) = self.cluster.endpoint(id) else { return };
+    /// `sender` spoke from `from`: worth a try if it does not answer where it is said to be. Of an earlier life it is another
+    /// process, and soon none.
+    pub(super) fn see_at(&mut self, sender: Sender, from: SocketAddr) {
+        let Sender { id, head, .. } = sender;
+        let known = self.cluster.endpoint(id).filter(|known| known.generation() <= head.generation);
+        let Some(endpoint) = known else { return };
         let seen_at = Some(from).filter(|from| *from != endpoint.address());
         if seen_at.is_none() {
             self.contacts.meet(from, id);

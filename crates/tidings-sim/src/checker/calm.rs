@@ -302,7 +302,9 @@ impl Simulation {
             let node = &self.nodes[place.0];
             let Some(core) = &node.core else { continue };
             let load = core.load(node.moment(self.now));
-            let soft = load.accused + load.acquitted + load.recent + load.requests;
+            // Certificates end at times of their own, and come again from those who entered them later.
+            let recent = load.recent.saturating_sub(load.certificates);
+            let soft = load.accused + load.acquitted + recent + load.requests;
             let soft = soft + load.fetching + load.serving;
             let most = Most::of(&node.config).in_calm(settled);
             if soft > 0 {

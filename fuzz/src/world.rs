@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tidings_core::{
-    Ack, Body, Config, Delta, Generation, Gossiper, Head, Heartbeat, Identity, Introduction, Key, Line,
-    Message, Mode, Moment, Namesake, NodeName, Peer, Seal, Sender, Span, StreamId, Summary, Time, Transmit,
-    Value, Version, WallClock,
+    Ack, Body, Certificate, Config, Delta, Generation, Gossiper, Head, Heartbeat, Identity, Introduction,
+    Key, Lifetime, Line, Message, Mode, Moment, Namesake, NodeName, Peer, Policy, Request, Seal, Sender,
+    Span, StreamId, Summary, Time, Transmit, Value, Version, WallClock,
 };
 
 /// The cluster of the golden messages.
@@ -16,6 +16,10 @@ pub(crate) const CLUSTER: &str = "golden";
 const WALL: WallClock = WallClock(1_799_999_100_000);
 /// The life of every node but this one.
 const LIFE: Generation = Generation(1_799_999_000_000);
+
+const SECOND: Duration = Duration::from_secs(1);
+/// For how long what is written for a while lasts.
+const BRIEF: Lifetime = Lifetime { ttl: Some(Duration::from_secs(30)), is_ephemeral: false };
 
 /// Where the node is, whom it knows best, and who was never heard of.
 pub(crate) const ME: SocketAddr = v4(1);
@@ -45,12 +49,13 @@ pub(crate) struct Said {
 }
 
 impl World {
-    /// A node that gossips in `mode`, has a key of its own, and knows three others, of whom one has shown to be where it
-    /// says.
+    /// A node that gossips in `mode`, has keys of its own, one of them for a while, and knows three others, of whom one has shown
+    /// to be where it says, and is asked for a change. A fourth was forgotten.
     pub(crate) fn new(mode: Mode) -> Self {
         let now = Time { moment: Moment::from_micros(5_000_000), wall: WALL };
         let me = Identity { name: name("me"), address: ME, saved: None };
         let config = Config { mode, max_keys: 64, max_bytes: 1 << 16, max_nodes: 64, ..Config::new(CLUSTER) };
+        let config = Config { requests: Policy::Keys(vec!["asked/*".to_owned()]), ..config };
         let node = Gossiper::new(config, me, 1, now).expect("this configuration works");
         let mut world = Self { node, now, seal: Seal::new(CLUSTER), begun: BTreeMap::new(), opened: None };
         world.node.set(now, [(key("own"), Value::from("mine"))]).expect("one small key");
@@ -59,23 +64,32 @@ impl World {
             let pair = (key(&format!("some/{number}")), Value::from("twenty bytes of news"));
             world.node.set(now, [pair]).expect("some small keys");
         }
+        world.node.set_for(now, [(key("brief"), Value::from("30 s"))], BRIEF).expect("one small key");
         world.node.handle_seeds(now, vec![FRIEND]);
         world.wake();
         world.answer(Body::Namesake(Namesake::Nobody));
         assert!(world.node.has_begun());
         world.greet();
+        assert_eq!(
+            (world.node.forgotten(world.now.moment).len(), world.node.load(world.now.moment).requests),
+            (1, 1)
+        );
         world
     }
 
     /// The friend asks and is answered, and tells of the others.
     fn greet(&mut self) {
         let deltas: Vec<Delta> = [("carl", FRIEND), ("ann", v4(7)), ("bob", v4(8))].map(introduced).into();
+        let deltas = [deltas, vec![forgotten("dora")]].concat();
         let news = tidings_core::News { deltas, ..tidings_core::News::default() };
         self.tell(FRIEND, 1_200, from_friend(0, Body::Ack2(news)));
         for _ in 0..8 {
             self.wake();
             self.answer_with_ack(false, &[]);
         }
+        let request = Request { lifetime: BRIEF, ..Request::new(key("asked"), Some(Value::from("1"))) };
+        self.node.request(self.now, &name("carl"), request, 60 * SECOND).expect("the friend is known");
+        self.drain();
     }
 
     /// The friend answers the latest that it was asked, with nothing in it but what `large` and `has_much` say.
@@ -220,6 +234,12 @@ fn introduced((owner, address): (&str, SocketAddr)) -> Delta {
         max: version,
         entries: vec![(key("a"), entry)],
     }
+}
+
+fn forgotten(owner: &str) -> Delta {
+    let (name, entered) = (name(owner), Moment::default() - SECOND);
+    let head = Head { generation: LIFE, heartbeat: Heartbeat(100) };
+    Delta::forgotten(name.id(), Certificate { name, head, entered, until: entered + 600 * SECOND })
 }
 
 fn name(name: &str) -> NodeName {

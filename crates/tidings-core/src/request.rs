@@ -69,8 +69,10 @@ pub enum Outcome {
 /// Why there is no outcome. What was asked for may have been done, or may still be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unanswered {
-    /// None came in time, or before this node left, and the request was withdrawn.
+    /// None came in time, and the request was withdrawn.
     Late,
+    /// None came before this node left, and the request was withdrawn.
+    Left,
     /// The request could not be saved: it was never sent.
     Unsaved,
 }

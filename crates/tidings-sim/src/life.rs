@@ -19,9 +19,6 @@ impl Simulation {
         self.trace.line(self.now, place, format_args!("start"));
         let rng_seed = self.rng.word();
         let now = self.now;
-        let node = &self.nodes[place.0];
-        let addresses = |places: &[Place]| places.iter().map(|&place| self.address(place)).collect();
-        let (seeds, neighbours) = (addresses(&node.seeds), node.neighbours.as_deref().map(addresses));
         let node = &mut self.nodes[place.0];
         node.life += 1;
         let saved = node.disk.clone();
@@ -30,16 +27,34 @@ impl Simulation {
         let core = Gossiper::new(node.config.clone(), me, rng_seed, node.time(now));
         let mut core = core.expect("the configuration works");
         core.share(self.interner.clone());
-        core.handle_seeds(node.time(now), seeds);
-        if let Some(neighbours) = neighbours {
-            core.handle_neighbours(node.time(now), neighbours);
-        }
         node.core = Some(core);
         node.wake = Moment::NEVER;
+        self.tell_contacts(place);
         if let Some(checker) = &mut self.checker {
             checker.booted(now, place, &self.nodes[place.0]);
         }
         self.drain(place);
+    }
+
+    /// Tells a node where its seeds and neighbours are now.
+    fn tell_contacts(&mut self, place: Place) {
+        let node = &self.nodes[place.0];
+        let addresses = |places: &[Place]| places.iter().map(|&place| self.address(place)).collect();
+        let (seeds, neighbours) = (addresses(&node.seeds), node.neighbours.as_deref().map(addresses));
+        let time = node.time(self.now);
+        let Some(core) = self.nodes[place.0].core.as_mut() else { return };
+        core.handle_seeds(time, seeds);
+        if let Some(neighbours) = neighbours {
+            core.handle_neighbours(time, neighbours);
+        }
+    }
+
+    /// A node looks up its seeds and neighbours again, as drivers do for ever.
+    pub(crate) fn look_up(&mut self, place: Place) {
+        if self.nodes[place.0].paused.is_none() && self.is_up(place) {
+            self.tell_contacts(place);
+            self.drain(place);
+        }
     }
 
     pub(crate) fn wake(&mut self, place: Place) {

@@ -141,7 +141,7 @@ impl Gossiper {
 
     /// Withdraws all requests: this node leaves, and nobody waits for what is answered later.
     pub(super) fn withdraw_requests(&mut self, now: Time) {
-        let all = self.requests.waiting.keys().map(|&slot| (slot, Err(Unanswered::Late))).collect();
+        let all = self.requests.waiting.keys().map(|&slot| (slot, Err(Unanswered::Left))).collect();
         self.conclude(now, all);
     }
 

@@ -211,7 +211,7 @@ fn whoever_leaves_waits_for_nothing() {
     tell(&owner, &mut ann, at(1));
     let id = request(&mut ann, &owner, at(1));
     ann.leave(at(2));
-    assert_eq!(ann.poll_answer(), Some((id, Err(Unanswered::Late))));
+    assert_eq!(ann.poll_answer(), Some((id, Err(Unanswered::Left))));
     assert_eq!((shown(&ann, "tidings/req/"), ann.load(at(2).moment).requests), (0, 0));
     let refused = ann.request(at(2), owner.name(), green(), MINUTE);
     assert_eq!(refused, Err(RequestError::Write(WriteError::Leaving)));

@@ -245,6 +245,7 @@ impl<'a> Stage<'a> {
                 self.sim.restart(place, Disk::Kept);
             }
         }
+        self.sim.places().into_iter().for_each(|place| self.sim.look_up(place));
     }
 
     /// Nothing goes wrong, and nodes write: who writes little must not wait for who writes much.

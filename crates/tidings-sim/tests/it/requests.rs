@@ -353,7 +353,7 @@ fn a_requester_that_leaves_withdraws_what_it_asked() {
     ask(&mut sim, requester, owner, "green");
     sim.run(SECOND);
     sim.leave(requester);
-    assert_eq!(*outcome(&sim, requester), Err(Unanswered::Late));
+    assert_eq!(*outcome(&sim, requester), Err(Unanswered::Left));
     sim.until(10 * SECOND, |sim| sim.core(requester).has_left()).expect("it leaves");
     sim.crash(requester);
     sim.restart(owner, Disk::Kept);

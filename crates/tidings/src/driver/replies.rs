@@ -47,6 +47,7 @@ impl Driver {
             let Some((owner, wait, reply)) = self.requesters.remove(&id) else { continue };
             let answer = answer.map_err(|none| match none {
                 Unanswered::Late => Error::NoAnswer { owner, wait },
+                Unanswered::Left => Error::Stopped,
                 Unanswered::Unsaved => {
                     Error::Disk(self.books.unsaved.clone().unwrap_or_else(|| "the disk failed".into()))
                 }

@@ -8,6 +8,7 @@ use crate::cluster::Cluster;
 use crate::name::NodeId;
 use crate::snapshot::Standing;
 use crate::time::Moment;
+use crate::version::Generation;
 
 /// Seeds, neighbours, and addresses of an earlier life.
 #[derive(Debug, Default)]
@@ -28,8 +29,8 @@ pub(crate) struct Contacts {
 /// A node that may be elsewhere than it is said to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Astray {
-    /// Where it was heard from last, if that is elsewhere.
-    pub seen_at: Option<SocketAddr>,
+    /// Where it was heard from last, if that is elsewhere, and in which life.
+    pub seen_at: Option<(SocketAddr, Generation)>,
     /// How often it did not answer at its address since it did.
     pub missed: u8,
 }

@@ -186,7 +186,7 @@ pub(crate) struct Owner {
     refused: u32,
 }
 
-/// So many refusals are enough where nobody else says anything: whom this node could ask beside may run no longer.
+/// So many refusals by one are enough where nobody else answers: the others whom this node could ask may not run any more.
 const REFUSALS: u32 = 8;
 
 /// The highest generation that others claim of this node, and when it may answer.
@@ -330,6 +330,7 @@ impl Owner {
 
     /// What waits for the disk will show in the life of `generation`, which has just begun.
     pub(crate) fn begin_life(&mut self, generation: Generation) {
+        self.forget_refusals();
         if let Some(draft) = &mut self.draft {
             draft.begin_life(generation);
         }
@@ -390,7 +391,7 @@ impl Owner {
         self.refused = 0;
     }
 
-    /// The peer at `from` does not believe the present generation by its `clock`. If `enough` agree on that, or nobody else
+    /// The peer that was asked at `asked` does not believe the present generation by its `clock`. If `enough` agree on that, or nobody else
     /// answers for long, and none ever believed it, the clock was wrong at the start, and a believable generation is returned.
     pub(crate) fn hear_refusal(
         &mut self,
@@ -452,4 +453,31 @@ fn check_entries(config: &Config, own: &Replica, write: &Write) -> Result<(), Wr
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// G3: two have to agree, or one has to say it eight times in a row in one life that nobody accepts.
+    #[test]
+    fn a_generation_is_given_up_if_two_refuse_it_or_one_does_eight_times() {
+        let (own, now) = (Generation(900), Time { moment: Moment::default(), wall: WallClock(1_000) });
+        let peer = |last| SocketAddr::from(([10, 0, 0, last], 1));
+        let hear = |owner: &mut Owner, last, count| {
+            (0..count).find_map(|_| owner.hear_refusal(peer(last), WallClock(500), 2, own, now))
+        };
+        let new = || Owner::new(false, Generation(0));
+        let mut two = new();
+        assert_eq!((hear(&mut two, 1, 1), hear(&mut two, 2, 1)), (None, Some(Generation(500))));
+        let mut one = new();
+        assert_eq!((hear(&mut one, 1, 7), hear(&mut one, 1, 1)), (None, Some(Generation(500))));
+        let mut another_life = new();
+        assert_eq!(hear(&mut another_life, 1, 7), None);
+        another_life.begin_life(own);
+        assert_eq!(hear(&mut another_life, 1, 7), None);
+        let mut accepted = new();
+        accepted.hear_acceptance(own);
+        assert_eq!(hear(&mut accepted, 1, 8), None);
+    }
 }

@@ -193,8 +193,8 @@ impl Node {
     /// ```
     ///
     /// # Errors
-    /// The owner is not known, too much is asked for, or no answer came in time: then it may still be granted
-    /// ([`Error::NoAnswer`]).
+    /// The owner is not known, too much is asked for, or no answer came in time, or before this node left: then it may still
+    /// be granted ([`Error::NoAnswer`], [`Error::Stopped`]).
     pub async fn request(
         &self,
         owner: &str,

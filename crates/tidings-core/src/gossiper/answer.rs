@@ -53,7 +53,7 @@ impl Gossiper {
         if sender.id == self.cluster.me() {
             // By whatever clock another process of this name says so, it has one.
             if let Body::Refusal(refusal) = body {
-                return self.receive_refusal(now, from, exchange, refusal);
+                return self.receive_refusal(now, exchange, refusal);
             }
             return Err(self.meet_own_name(now, from, exchange, sender, &body));
         }
@@ -108,7 +108,7 @@ impl Gossiper {
             Body::Push(push) => self.receive_push(now, from, len, sender, &push),
             Body::Rumor(rumor) => self.receive_rumor(now, from, sender, exchange, &rumor),
             Body::Ask(lines) => self.receive_ask(now, (from, len), sender, exchange, &lines),
-            Body::Refusal(refusal) => self.receive_refusal(now, from, exchange, refusal)?,
+            Body::Refusal(refusal) => self.receive_refusal(now, exchange, refusal)?,
             Body::Help(evidence) => {
                 let allowed = self.proofs.allowance(from, len, now.moment);
                 self.receive_help(now, sender, evidence, allowed);
@@ -362,32 +362,26 @@ impl Gossiper {
         all.into_iter().for_each(|news| self.transmit(to, number, Body::Ack2(news)));
     }
 
-    fn receive_refusal(
-        &mut self,
-        now: Time,
-        from: SocketAddr,
-        exchange: u32,
-        refusal: Refusal,
-    ) -> Result<(), Rejected> {
+    fn receive_refusal(&mut self, now: Time, exchange: u32, refusal: Refusal) -> Result<(), Rejected> {
         let exchange = self.exchanges.end(exchange).ok_or(Rejected::Unsolicited)?;
         self.contacts.remember(self.others(refusal.others));
         // Two agree on it, or all that can be asked.
         let enough =
-            self.contacts.neighbour_count(&self.cluster).unwrap_or_else(|| self.askable(from)).min(2);
+            self.contacts.neighbour_count(&self.cluster).unwrap_or_else(|| self.askable(exchange.to)).min(2);
         let own = self.cluster.own().generation();
         if exchange.generation != own {
             return Ok(());
         }
-        let believable = self.owner.hear_refusal(from, refusal.clock, enough, own, now);
+        let believable = self.owner.hear_refusal(exchange.to, refusal.clock, enough, own, now);
         self.take_generation(now, believable);
         Ok(())
     }
 
-    /// How many addresses this node could ask for a second opinion, `from` among them.
-    fn askable(&self, from: SocketAddr) -> usize {
+    /// How many addresses this node could ask for a second opinion, `asked` among them.
+    fn askable(&self, asked: SocketAddr) -> usize {
         let live = self.cluster.live().iter().filter_map(|&id| Some(self.cluster.endpoint(id)?.address()));
         let told = self.contacts.seeds().iter().chain(self.contacts.remembered()).copied();
-        live.chain(told).chain([from]).take(64).collect::<BTreeSet<_>>().len()
+        live.chain(told).chain([asked]).take(64).collect::<BTreeSet<_>>().len()
     }
 
     /// If there is more to be had of an owner than what came, its line is listed in the next exchange.

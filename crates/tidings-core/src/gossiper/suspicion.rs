@@ -165,7 +165,9 @@ impl Gossiper {
         let Some(endpoint) = self.cluster.life_mut(id) else { return };
         endpoint.pulse.begin_life(endpoint.authored);
         self.suspects.remove(&id);
-        self.contacts.set_astray(id, Astray::default());
+        let generation = endpoint.generation();
+        let seen_at = self.contacts.astray(id).seen_at.filter(|(_, life)| *life >= generation);
+        self.contacts.set_astray(id, Astray { seen_at, missed: 0 });
         match self.cluster.standing(id) {
             Some(Standing::Live) => self.look_again(id),
             Some(Standing::Unreachable) => self.revive(now, id),
@@ -217,7 +219,7 @@ impl Gossiper {
         let Sender { id, head, .. } = sender;
         let known = self.cluster.endpoint(id).filter(|known| known.generation() <= head.generation);
         let Some(endpoint) = known else { return };
-        let seen_at = Some(from).filter(|from| *from != endpoint.address());
+        let seen_at = Some((from, head.generation)).filter(|(from, _)| *from != endpoint.address());
         if seen_at.is_none() {
             self.contacts.meet(from, id);
         }
@@ -250,7 +252,7 @@ impl Gossiper {
     pub(super) fn address_to_try(&self, id: NodeId) -> Option<SocketAddr> {
         let endpoint = self.cluster.endpoint(id)?;
         let Astray { seen_at, missed } = self.contacts.astray(id);
-        let elsewhere = seen_at.filter(|_| missed >= MISSES);
+        let elsewhere = seen_at.map(|(address, _)| address).filter(|_| missed >= MISSES);
         let turn = missed.wrapping_add(u8::from(self.cluster.round().is_multiple_of(2)));
         Some(elsewhere.filter(|_| turn.is_multiple_of(2)).unwrap_or(endpoint.address()))
     }
@@ -444,7 +446,7 @@ impl Gossiper {
         256 * u32::try_from(self.config.fanout * self.config.heads).unwrap_or(u32::MAX)
     }
 
-    /// The fewest heads that this node reckons with, for who hears of nobody has to convict in the end. Where nobody is asked,
+    /// The fewest heads that this node reckons with, for whoever hears of nobody has to convict in the end, too. Where nobody is asked,
     /// the leaf of a star hears of the others when its hub happens to push to it.
     pub(super) fn least_heads(&self) -> u32 {
         self.most_heads() / if self.config.mode == Mode::Push { 16 } else { 4 }

@@ -135,9 +135,14 @@ impl Simulation {
             self.end_the_superfluous();
             waited += 1;
         }
+        self.await_silence(down, interval);
         let settled = self.settle(down, interval);
         self.look_at_the_end(settled);
-        // Where nobody is asked for an answer, silence alone convicts, and that may take long.
+    }
+
+    /// Lets time pass until nobody takes one of `down` for live: where nobody is asked for an answer, silence alone convicts, and
+    /// that may take long.
+    fn await_silence(&mut self, down: &BTreeSet<NodeId>, interval: Duration) {
         for _ in 0..SILENCE {
             if !self.running().iter().any(|&place| self.takes_for_live(place, down)) {
                 return;
@@ -161,9 +166,14 @@ impl Simulation {
             self.look_at_the_dead(down, interval);
             settled = if self.believed_since(interval) { 0 } else { settled + 1 };
             if settled == enough {
-                break;
+                return settled;
             }
         }
+        self.break_promise(
+            Promise::L3,
+            None,
+            format_args!("some go on to believe else of others in the calm"),
+        );
         settled
     }
 

@@ -24,7 +24,11 @@ impl Checker {
             let name = self.name(id);
             self.break_promise(Promise::S11, now, place, format_args!("tells that {name} {what}"));
         }
-        if !matches!(event.kind, EventKind::Set { .. } | EventKind::Deleted { .. }) {
+        let is_news = matches!(
+            event.kind,
+            EventKind::Set { .. } | EventKind::Deleted { .. } | EventKind::StreamFailed { .. }
+        );
+        if !is_news {
             self.believed_at = Some(now);
         }
         match &event.kind {

@@ -16,6 +16,7 @@ mod rumors;
 mod steps;
 mod streams;
 mod suspicion;
+mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;

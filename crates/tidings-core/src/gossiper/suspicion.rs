@@ -1,23 +1,18 @@
 //! What is believed of others: signs of life, failed attempts, convictions, and the doubt about oneself.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Gossiper;
 use crate::config::Mode;
-use crate::contacts::Astray;
 use crate::detector::{LEAST_APART, Pulse};
 use crate::event::{Cause, EventKind};
 use crate::evidence::Suspicion;
 use crate::exchange::Exchange;
-use crate::message::Sender;
 use crate::name::NodeId;
 use crate::snapshot::Standing;
 use crate::time::{Moment, Time};
 use crate::version::Head;
 
-/// How often a node is missed at its address before another one is tried.
-const MISSES: u8 = 2;
 /// After how many failed attempts a node is not tried any more beside the rounds.
 const MOST: u32 = 16;
 
@@ -165,9 +160,7 @@ impl Gossiper {
         let Some(endpoint) = self.cluster.life_mut(id) else { return };
         endpoint.pulse.begin_life(endpoint.authored);
         self.suspects.remove(&id);
-        let generation = endpoint.generation();
-        let seen_at = self.contacts.astray(id).seen_at.filter(|(_, life)| *life >= generation);
-        self.contacts.set_astray(id, Astray { seen_at, missed: 0 });
+        self.look_where_it_is_now(id);
         match self.cluster.standing(id) {
             Some(Standing::Live) => self.look_again(id),
             Some(Standing::Unreachable) => self.revive(now, id),
@@ -211,50 +204,6 @@ impl Gossiper {
         if !self.cluster.live().is_empty() {
             self.contacts.forget_remembered();
         }
-    }
-
-    /// `sender` spoke from `from`: worth a try if it does not answer where it is said to be. Of an earlier life it is another
-    /// process, and soon none.
-    pub(super) fn see_at(&mut self, sender: Sender, from: SocketAddr) {
-        let Sender { id, head, .. } = sender;
-        let known = self.cluster.endpoint(id).filter(|known| known.generation() <= head.generation);
-        let Some(endpoint) = known else { return };
-        let seen_at = Some((from, head.generation)).filter(|(from, _)| *from != endpoint.address());
-        if seen_at.is_none() {
-            self.contacts.meet(from, id);
-        }
-        self.contacts.set_astray(id, Astray { seen_at, ..self.contacts.astray(id) });
-    }
-
-    /// `id` did not answer at `address`.
-    fn miss(&mut self, id: NodeId, address: SocketAddr) {
-        if self.cluster.endpoint(id).is_some_and(|endpoint| endpoint.address() == address) {
-            let Astray { seen_at, missed } = self.contacts.astray(id);
-            self.contacts.set_astray(id, Astray { seen_at, missed: missed.saturating_add(1) });
-        }
-    }
-
-    /// `id` answered at `address`. Where it was said to be it did not, of late: somebody else had said that.
-    fn find(&mut self, id: NodeId, address: SocketAddr) {
-        let Some(endpoint) = self.cluster.endpoint(id) else { return };
-        let Astray { seen_at, missed } = self.contacts.astray(id);
-        let is_home = endpoint.address() == address;
-        if !is_home && missed >= MISSES {
-            self.cluster.move_to(id, address);
-        }
-        if is_home || missed >= MISSES {
-            self.contacts.set_astray(id, Astray { seen_at, missed: 0 });
-        }
-    }
-
-    /// Where to try `id`: where it was heard from, if it does not answer where it is said to be, and that again from time to
-    /// time. `None` if it is not known.
-    pub(super) fn address_to_try(&self, id: NodeId) -> Option<SocketAddr> {
-        let endpoint = self.cluster.endpoint(id)?;
-        let Astray { seen_at, missed } = self.contacts.astray(id);
-        let elsewhere = seen_at.map(|(address, _)| address).filter(|_| missed >= MISSES);
-        let turn = missed.wrapping_add(u8::from(self.cluster.round().is_multiple_of(2)));
-        Some(elsewhere.filter(|_| turn.is_multiple_of(2)).unwrap_or(endpoint.address()))
     }
 
     /// How long an answer may take before the attempt counts as failed.

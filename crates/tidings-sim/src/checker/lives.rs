@@ -24,11 +24,11 @@ impl Checker {
             let name = self.name(id);
             self.break_promise(Promise::S11, now, place, format_args!("tells that {name} {what}"));
         }
-        let is_news = matches!(
+        let is_belief = !matches!(
             event.kind,
             EventKind::Set { .. } | EventKind::Deleted { .. } | EventKind::StreamFailed { .. }
         );
-        if !is_news {
+        if is_belief {
             self.believed_at = Some(now);
         }
         match &event.kind {

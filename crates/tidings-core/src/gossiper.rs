@@ -1,5 +1,6 @@
 //! The machine: what the world tells it, what it tells the world, and the steps of a round.
 
+mod acquaint;
 mod alarm;
 mod answer;
 mod ends;
@@ -22,7 +23,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::acquaintances::Acquaintances;
 use crate::cluster::Cluster;
 use crate::collector::Collector;
 use crate::config::{Config, ConfigError};
@@ -33,7 +33,6 @@ use crate::entry::{Entry, Key, Lifetime, Value};
 use crate::event::{Event, EventKind};
 use crate::exchange::Exchanges;
 use crate::flow::Flow;
-use crate::interner::Interner;
 use crate::name::{NodeId, NodeName};
 use crate::namesake::Search;
 use crate::owner::{Owner, Persist, PersistMark, Saved, WriteError};
@@ -317,32 +316,6 @@ impl Gossiper {
         self.drop_unsaved_requests(now.moment);
         self.answer_all_again();
         self.depart_if_ready(now);
-    }
-
-    /// Many cores of this process hold the same of each other, and `interner` makes it one for all that are given the
-    /// same. It changes nothing but the memory that this takes; a core that has a process of its own needs none.
-    pub fn share(&mut self, interner: Interner) {
-        self.cluster.share(interner);
-    }
-
-    /// This node as it is just now and all of these: for each of them to know.
-    #[must_use]
-    pub fn acquaintances<'a>(nodes: impl IntoIterator<Item = &'a Self>) -> Acquaintances {
-        Acquaintances::new(nodes.into_iter().map(|node| (node.cluster.me(), node.cluster.own())))
-    }
-
-    /// Knows all of `with` from `now` on, as if it had for long: it believes that they run, and has no events and no news of
-    /// them. For simulations that begin with a large cluster; those that are known already stay as they are.
-    pub fn acquaint(&mut self, now: Time, with: &Acquaintances) {
-        self.notice_pause(now);
-        let floor = self.floor_among(self.cluster.live().len() + with.all().len());
-        let mut pulse = Pulse::new(now.moment, floor);
-        pulse.look_at = pulse.silent_until(self.config.threshold, floor);
-        self.cluster.acquaint(with, now.moment, &pulse);
-        // All have the same roll, and each relays other heads.
-        self.head_from = self.rng.below(self.cluster.live().len().max(1));
-        self.beat_from = self.head_from;
-        (self.wide, self.is_settled) = (false, true);
     }
 
     // The owner commands.
